@@ -13,7 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..core.dimensions import SAMPLES, Axis, choose_letters
-from ..core.letters import free_name, letters_of, rebuilt
+from ..core.letters import free_name, letters_of, numbered, rebuilt
 from ..core.program import (
     Contract,
     Dimension,
@@ -166,8 +166,12 @@ def place(recorder: Recorder, lettering: Lettering, names: Mapping[str, str], le
 def final_names(recorder: Recorder, values: Iterable[str], inputs: Sequence[str]) -> dict[str, str]:
     """The user's names, told apart by a number where one stands for several values; ``t1``, ``t2``, … without one."""
     taken: set[str] = set()
+    counts: dict[str, int] = {}
     labels = {name: identifier(recorder.names.get(name, "")) for name in dict.fromkeys([*inputs, *values])}
-    chosen = {name: free_name(label, taken) for name, label in labels.items() if label}
+    chosen = {}
+    for name, label in labels.items():
+        if label:
+            chosen[name], counts[label] = numbered(label, taken, counts.get(label, 1))
     unnamed = [name for name in dict.fromkeys(values) if name not in chosen]
     return chosen | {name: free_name(f"t{count}", taken) for count, name in enumerate(unnamed, 1)}
 

@@ -70,7 +70,9 @@ def _about_values(problem: Problem, decision: Decision, drawing: Drawing) -> Ite
     entries = "every entry"
     if any(int(np.prod(target.shape)) > decision.entries for target in targets):
         every = f"every entry; of arrays above {decision.entries} entries " if decision.entries > SAMPLED else ""
-        entries = f"{every}{SAMPLED} {'of them' if every else 'entries'} and {DIRECTIONS} random directions through all"
+        some = min(SAMPLED, decision.entries)
+        them = "of them" if every else "entries" if some > 1 else "entry"
+        entries = f"{every}{some} {them} and {DIRECTIONS} random directions through all"
     checked = ", itself checked by differences" if "complex step" in methods else ""
     yield (f"Reference: {method} of the loss{checked}; {entries}. Tolerance: rounding, "
            "measured in your own code.")

@@ -28,6 +28,9 @@ from .scaling import unscaled
 from .trials import History, Trial, compare_all, facts_of, right_among
 from .verdicts import Facts, Finding
 
+SLOW = 3000
+"""Lines that the loss runs from which on a gradient is compared along a few directions alone."""
+
 
 class Unclipped(Runner):
     """The user's gradients with ``np.clip`` doing nothing, and whether it would have done something.
@@ -143,9 +146,12 @@ def _compare(decision: Decision, seed: int, has_limit: bool) -> None:
     paths = tuple(target.path for target in targets)
     drawing = decision.drawing = Drawing(user.loss, user.gradients, state, paths, np.random.default_rng(seed))
     decision.history = {target.name: [] for target in targets}
-    if has_limit:
-        _compare_coarsely(decision, drawing, seed)
     _, told = counted(partial(user.loss, duplicate(state)))
+    if has_limit or told > SLOW:
+        _compare_coarsely(decision, drawing, seed, is_slow=told > SLOW)
+    if told > SLOW:
+        decision.entries, decision.coarse = 1, set()
+        return
     lines = max(told * len(targets), 1)
     draws: list[Draw] = []
     full: dict[str, History] = {target.name: [] for target in targets}
@@ -161,11 +167,14 @@ def _compare(decision: Decision, seed: int, has_limit: bool) -> None:
     decision.draws, decision.history, decision.methods, decision.coarse = draws, full, methods, set()
 
 
-def _compare_coarsely(decision: Decision, drawing: Drawing, seed: int) -> None:
-    """Compare every gradient along a few directions first, at states of its own: each has a verdict early then."""
+def _compare_coarsely(decision: Decision, drawing: Drawing, seed: int, *, is_slow: bool) -> None:
+    """Compare every gradient along a few directions first, at states of its own: each has a verdict early then. Where a
+    run ``is_slow`` at one draw of each kind.
+    """
     own, drawing.rng = drawing.rng, np.random.default_rng([seed, 1])  # what is drawn later is as without a limit
     decision.coarse = set(decision.history)
     draws = list(drawing.draws())
+    draws = [draws[0], draws[-1]] if is_slow and len(draws) > 1 and draws[-1].data_redrawn else draws
     for draw in draws:
         decision.methods.append(
             compare_all(decision.trial.user, drawing, draw, decision.trial.targets, decision.history)

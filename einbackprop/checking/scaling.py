@@ -59,10 +59,12 @@ def unscaled(
     """
     targets = [target for target in targets if target.name not in user.unfit]
     wrong = [t for t in targets if any(outcome.found == "differs" for _, outcome in history[t.name])]
-    states = [draw.state for draw in draws]
-    states += [at_scale(draws[0].state, drawing.parameters, times) for times in TIMES] if wrong and draws else []
+    if not wrong or not draws:
+        return {}
+    states = [*(draw.state for draw in draws),
+              *(at_scale(draws[0].state, drawing.parameters, times) for times in TIMES)]  # fmt: skip
     measured = [measure(user, drawing, state, targets) for state in states]
-    if not wrong or any(len(one) < len(targets) for one in measured):
+    if any(len(one) < len(targets) for one in measured):
         return {}
     found: dict[str, tuple[float, History]] = {}
     for group in ([*targets], *([target] for target in wrong)):  # all by one norm, or each by its own

@@ -5,9 +5,12 @@ sigmoid of x if it has the values of the sigmoid, whatever x is. The max that is
 by its doing nothing: whatever is added to it leaves everything that is made of it the same.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from heapq import heappop, heappush
 from itertools import islice
 from math import prod
 
@@ -44,7 +47,8 @@ def recognise(program: Program, apart: Callable[[Equation], Hashable] = lambda e
     """
     groups: dict[Hashable, Spellings] = {}
     equations = tuple(groups.setdefault(apart(e), Spellings()).named(e) for e in program.equations)
-    equations = tuple(held(equation, equations, program) for equation in equations)
+    users = Users.of(equations)
+    equations = tuple(held(equation, users, program.outputs) for equation in equations)
     return without_unused(replace(program, equations=equations), program.defining())
 
 
@@ -156,10 +160,10 @@ def value_of(equation: Equation, read: list[Array]) -> Array:
     raise AssertionError(equation)
 
 
-def held(equation: Equation, equations: tuple[Equation, ...], program: Program) -> Equation:
+def held(equation: Equation, users: Users, outputs: Iterable[Ref]) -> Equation:
     """A max or min that nothing depends on, marked so that no derivative flows into it."""
     if isinstance(equation, Extremum) and not equation.position_of and not equation.held:
-        return replace(equation, held=does_nothing(equation.out, equations, program.outputs))
+        return replace(equation, held=does_nothing(equation.out, users, outputs))
     return equation
 
 
@@ -189,22 +193,48 @@ class Shift:
         return "".join(table[i] for i in self.letters)
 
 
-def does_nothing(m: Ref, equations: Sequence[Equation], outputs: Iterable[Ref]) -> bool:
+@dataclass(frozen=True)
+class Users:
+    """Equations in order, products without what is one number everywhere; the places of those that read each value, and
+    the values that are read before they are defined.
+    """
+
+    equations: tuple[Equation, ...]
+    places: Mapping[str, Sequence[int]]
+    ahead: Collection[str]
+
+    @classmethod
+    def of(cls, equations: Sequence[Equation]) -> Users:
+        """Those of a program."""
+        numbers: dict[str, Factor] = {}
+        plain: list[Equation] = []
+        places: dict[str, list[int]] = {}
+        for place, equation in enumerate(equations):
+            plain.append(without_numbers(equation, numbers))
+            if isinstance(plain[-1], Contract) and not plain[-1].operands and not plain[-1].brackets:
+                numbers[equation.out.name] = plain[-1].factor
+            for name in {ref.name for ref in operands(plain[-1])}:
+                places.setdefault(name, []).append(place)
+        return cls(tuple(plain), places, carried(equations))
+
+
+def does_nothing(m: Ref, users: Users, outputs: Iterable[Ref]) -> bool:
     """Whether whatever is added to a value leaves everything that is made of it the same."""
     shifts = {m.name: Shift(Fraction(1), False, m.indices, m.indices)}
-    numbers: dict[str, Factor] = {}
-    ahead = carried(equations)
-    for equation in equations:
-        equation = without_numbers(equation, numbers)
-        if isinstance(equation, Contract) and not equation.operands and not equation.brackets:
-            numbers[equation.out.name] = equation.factor
-        moved = [ref for ref in operands(equation) if ref.name in shifts]
-        if moved:
-            found = answer(equation, moved, shifts)
-            if found is None or (found.times and equation.out.name in ahead):
-                return False
-            if found.times:
-                shifts[equation.out.name] = found
+    waiting = list(users.places.get(m.name, ()))  # in order, so that it is a heap
+    last = -1
+    while waiting:
+        place = heappop(waiting)
+        if place == last:
+            continue
+        last, equation = place, users.equations[place]
+        found = answer(equation, [ref for ref in operands(equation) if ref.name in shifts], shifts)
+        if found is None or (found.times and equation.out.name in users.ahead):
+            return False
+        if found.times:
+            shifts[equation.out.name] = found
+            for later in users.places.get(equation.out.name, ()):
+                heappush(waiting, later)
     return all(ref.name not in shifts for ref in outputs)
 
 

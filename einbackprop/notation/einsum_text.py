@@ -69,7 +69,7 @@ def einsum_line(equation: Equation, view: View = PLAIN) -> EinsumLine | None:
 
 def contraction_text(equation: Contract, view: View) -> str | None:
     """One contraction, its factor in front; a product with no letters to sum or order is none."""
-    if equation.brackets or not any(ref.indices for ref in equation.operands):
+    if equation.brackets or not equation.operands or not any(ref.indices for ref in (equation.out, *equation.operands)):
         return None
     single = len(equation.operands) == 1 and equation.operands[0].indices == equation.out.indices
     if single:

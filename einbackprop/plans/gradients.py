@@ -141,10 +141,11 @@ def differentiated_under_masks(program: Program, derive: Callable[[Program], Pro
         Sum(e.out, ((ONE, e.operands[0]),)) if e.out.name in told and isinstance(e, Map) else e
         for e in program.equations
     ]  # for what is added to the maximum, min does nothing
+    users = idioms.Users.of(identity)
     equations: list[Equation] = []
     for equation in program.equations:
         if isinstance(equation, Extremum) and equation.out.name in held:
-            equation = replace(equation, held=idioms.does_nothing(equation.out, identity, program.outputs))
+            equation = replace(equation, held=idioms.does_nothing(equation.out, users, program.outputs))
         equations.append(told[equation.out.name][0] if equation.out.name in told else equation)
     derived = derive(replace(program, equations=tuple(equations)))
     return replace(derived, equations=tuple(clips.get(e.out.name, e) for e in derived.equations))
