@@ -82,7 +82,7 @@ RECURRENT = ("char_rnn", "lstm_through_time", "bidirectional_rnn", "rnn_backward
 PAIRS += [(fixture, "jax") for fixture in EVERY if fixture.name in RECURRENT and (fixture, "jax") not in PAIRS]
 
 
-@pytest.mark.parametrize(("fixture", "target"), some(PAIRS), ids=lambda one: getattr(one, "name", one))
+@pytest.mark.parametrize(("fixture", "target"), some(PAIRS, 4), ids=lambda one: getattr(one, "name", one))
 def test_gradients_of_hand_written_networks(fixture: Any, target: str) -> None:
     _, derived, arrays = read_of(fixture)
     arrays = arrays + [np.float64(1)] * (len(derived.inputs) - len(arrays))

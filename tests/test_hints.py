@@ -80,7 +80,7 @@ def assert_says_no_answer(report: Report, hint: Report, source: str) -> None:
             assert gradient == Gradient(gradient.name, "wrong", gradient.grade, shape=gradient.shape)
 
 
-@pytest.mark.parametrize(("script", "mistake", "kind"), some(NAMED, 2))
+@pytest.mark.parametrize(("script", "mistake", "kind"), some(NAMED))
 def test_a_hint_says_the_line_and_the_kind_and_never_the_answer(script: Script, mistake: str, kind: str) -> None:
     source = script.wrong(mistake)
     report = script.report(source)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hostile import is_safe
 from library import COLUMNS
-from sampling import THOROUGH
+from sampling import THOROUGH, some
 
 from einbackprop.emission.literals import in_ascii
 from einbackprop.notation.console import complain, say, spelled
@@ -119,7 +119,7 @@ STREAMS = {
 
 
 @POSIX
-@pytest.mark.parametrize("number", range(len(STREAMS)))
+@pytest.mark.parametrize("number", some(range(len(STREAMS)), 2))
 def test_streams_that_take_nothing(number, here):
     command, (code, said) = list(STREAMS.items())[number]
     found, _, err = shell(command, here)

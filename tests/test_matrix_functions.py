@@ -10,6 +10,7 @@ from formula_values import formula_value
 from forward_mode import jvp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sampling import some
 from test_compositions import differences
 from test_tracing import check, seeds
 
@@ -107,7 +108,7 @@ def test_second_derivatives(name: str) -> None:
     np.testing.assert_allclose(found, differences(slope, arguments, 0), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if "lstsq" not in name])
+@pytest.mark.parametrize("name", some([name for name in CASES if "lstsq" not in name]))
 def test_forward_mode_is_the_transpose_of_reverse_mode(name: str) -> None:
     function, arguments = CASES[name]
     program = eb.trace(function, *arguments)

@@ -32,7 +32,7 @@ STOPPING = {
 }
 
 
-@pytest.mark.parametrize("name", some(STOPPING, 2))
+@pytest.mark.parametrize("name", some(STOPPING, 4))
 def test_a_script_that_stops_in_its_gradients_is_told_the_line_that_repairs(name: str, tmp_path: Path) -> None:
     made = mistaken(name, *STOPPING[name], tmp_path)
     first = next(iter(outcomes(made.script)))

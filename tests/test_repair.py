@@ -58,7 +58,7 @@ def repairs(script: Script, text: str, findings: list[Finding], folder: Path) ->
     return all(np.allclose(mine, its, rtol=1e-9, atol=1e-12) for mine, its in zip(mended, right, strict=True))
 
 
-@pytest.mark.parametrize(("name", "mistake"), some(CASES, 2))
+@pytest.mark.parametrize(("name", "mistake"), some(CASES))
 def test_one_mistake_is_found_on_its_line_and_what_to_write_repairs_it(name: str, mistake: str, tmp_path: Path) -> None:
     script = REPAIRED[name]
     text = script.wrong(mistake)

@@ -33,8 +33,13 @@ def other_axis(expression: Expression) -> Iterator[Edit]:
             yield expression.edit(place, with_axis(expression, node, None), 1.5, "the axis is too much: all is needed")
         elif expression.called(node) in REDUCTIONS:
             for text in AXES[:9]:
-                new = with_axis(expression, node, parsed(text))
-                yield expression.edit(place, new, 1.2, "{} over axis {} only is needed", expression.called(node), text)
+                only = with_axis(expression, node, parsed(text))
+                said, name = "{} over axis {} only is needed", expression.called(node)
+                yield expression.edit(place, only, 1.2, said, name, text)
+                if not any(keyword.arg == "keepdims" for keyword in node.keywords):
+                    kept = [*only.keywords, ast.keyword("keepdims", ast.Constant(True))]
+                    only = ast.Call(only.func, only.args, kept)
+                    yield expression.edit(place, only, 1.3, said + ", and kept", name, text)
 
 
 def keepdims(expression: Expression) -> Iterator[Edit]:

@@ -177,10 +177,11 @@ def _has_value(statement: Any, value: ast.expr, frame: FrameType) -> bool:
             made = eval(code, frame.f_globals, dict(frame.f_locals))
     except Exception:  # whatever the user's code raises, it does not go on
         return False
-    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
-    if not isinstance(target, ast.Subscript):
+    into: list[ast.expr] = [statement.target] if isinstance(statement, ast.AugAssign) else [
+        target for target in getattr(statement, "targets", ()) if isinstance(target, ast.Subscript)]
+    if not into:
         return True
     with suppress(Exception):
-        held = eval(compile(ast.unparse(target), "<mended>", "eval"), frame.f_globals, dict(frame.f_locals))
+        held = eval(compile(ast.unparse(into[0]), "<mended>", "eval"), frame.f_globals, dict(frame.f_locals))
         return not isinstance(held, np.ndarray) or np.broadcast_shapes(held.shape, np.shape(made)) == held.shape
     return True  # a key of a dict that is not there yet
