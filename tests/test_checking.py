@@ -111,7 +111,7 @@ def test_a_loss_of_many_lines_runs_along_few_directions(off: float) -> None:
     (item,) = report.gradients
     assert item.verdict == ("wrong" if off else "right")
     assert item.index == (7, 9) or not off
-    assert any("every entry; of arrays above 78 entries 6 of them and 3 random directions" in said
+    assert any("every entry; of arrays above 31 entries 6 of them and 3 random directions" in said
                for said in report.assumptions), report
 
 
@@ -906,3 +906,49 @@ def test_a_mistake_is_found_of_a_loss_that_is_an_array_of_one_number() -> None:
     assert [item.grade for item in report.gradients] == ["proved"] * 3, report
     (finding,) = [item for item in check(loss, wrong, W, b, V, x, wrt=(0, 1, 2)).findings if item.line]
     assert finding.write == "dh = (V.T @ dz) * (1 - h ** 2)"
+
+
+@pytest.mark.usefixtures("verdicts_alone")
+def test_a_number_is_no_place_in_memory() -> None:
+    """After ``s = b``, ``s += w[0]`` leaves b as it is: b is a number of Python, and read as one."""
+    def total(b: Any, w: Any) -> Any:
+        s = b
+        for j in range(2):
+            s += w[j] * w[j]
+        return s
+
+    def gradients(b: Any, w: Any) -> Any:
+        s = total(b, w)
+        return s + b, 2 * b * w
+
+    report = check(lambda b, w: total(b, w) * b, gradients, 0.5, np.array([1.0, 2.0]), wrt=(0, 1))
+    first, _ = report.gradients
+    assert (first.verdict, first.grade) == ("right", "proved"), report
+    assert not any("not judged" in text for text in report.assumptions)
+
+
+@pytest.mark.usefixtures("verdicts_alone")
+@pytest.mark.parametrize("off", [0, 1e-3])
+def test_slow_code_runs_a_few_times(off: float) -> None:
+    runs = 0
+
+    def loss(W: Any, X: Any) -> Any:
+        nonlocal runs
+        runs += 1
+        total = 0.0
+        for row in X:
+            for number in row:
+                total = total + np.sum(np.sin(W * number))
+        return total
+
+    def gradients(W: Any, X: Any) -> Any:
+        d = np.sum([np.cos(W * number) * number for number in X.ravel()], axis=0)
+        d[2, 1] *= 1 + off
+        return d
+
+    rng = np.random.default_rng(0)
+    report = check(loss, gradients, rng.normal(size=(5, 4)), rng.normal(size=(60, 40)))
+    assert [item.verdict for item in report.gradients] == ["wrong" if off else "right"]
+    if not off:
+        assert runs < 120
+        assert any("1 entry and 3 random directions" in text for text in report.assumptions), report

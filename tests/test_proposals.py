@@ -61,6 +61,20 @@ ASKED = {
     "poisson": ["--loss negloglik(beta) --grads score(beta) of beta"],
     "rated_rows": ["--both (lambda olds, found: (found[0], [(old - new) / 0.05 for old, new in zip(olds, found[1:])]))("
                    "[P + 0, Q + 0, sesgo_p + 0, sesgo_u + 0], step()) of P Q sesgo_p sesgo_u"],
+    "factors_in_loops": [
+        "--both (lambda olds, found: (found[0], [(old - new) / 0.01 for old, new in zip(olds, found[1:])]))([A + 0, B "
+        "+ 0], one_step(R, person, A, B, alpha, beta)) of A B"],
+    "gate_and_loss": [
+        "--loss squared_loss(layer.forward(next(iter(pairs))[0]), next(iter(pairs))[1])[0] --grads (lambda found: "
+        "[layer.dA, layer.dG, found])(layer.backward(squared_loss(layer.forward(next(iter(pairs))[0]), next(iter("
+        "pairs))[1])[1])) of layer.A layer.G pairs[0][0]"],
+    "handed_to_adam": ["--both one_step() of adam.p['W'] adam.p['b'] adam.p['V']"],
+    "started_elsewhere": ["--both loss_and_grads(params, X, y, reg) of params"],
+    "decay_in_update": ["--loss net.cost(x, y) --grads net.backprop(x, y) of net.b net.w"],
+    "xor_number_by_number": [
+        "--both (lambda olds, found: (found[0], [(old - new) / rate for old, new in zip(olds, found[1:])]))([start + 0,"
+        " u[0] + 0, u[1] + 0, u[2] + 0, v[0][0] + 0, v[0][1] + 0, v[1][0] + 0, v[1][1] + 0, v[2][0] + 0, v[2][1] + 0], "
+        "step(printed_error, start)) of start u[0] u[1] u[2] v[0][0] v[0][1] v[1][0] v[1][1] v[2][0] v[2][1]"],
     "ridge": ["--loss objective(w) --grads objective_grad(w) of w"],
     "layers": ["--both softmax_loss(x, y) of x",
                "--forward affine_forward(x, w, b) --backward affine_backward(dout, cache) of x w b",
@@ -289,6 +303,12 @@ IN_STEPS = {
     "sample_by_sample": ("self.b_grad = delta", "self.b_grad = delta * self.output"),
     "shuffled_batches": ("dh = (self.p[\"V\"].T @ dz) * (self.h > 0)", "dh = (self.p[\"V\"].T @ dz) * self.h"),
     "unnamed_output": ("(W[l].T@d)*(1-A[l] ** 2)", "(W[l].T@d)*(1-A[l])"),
+    "xor_number_by_number": ("u[j] += rate * delta * a[j]", "u[j] += rate * miss * a[j]"),
+    "factors_in_loops": ("(2 * off * before - beta * B[k, film])", "(2 * off * B[k, film] - beta * B[k, film])"),
+    "gate_and_loss": ("dgate = dout * self.lin * self.gate", "dgate = dout * self.gate * self.gate"),
+    "handed_to_adam": ("* (1 - self.h ** 2) * self.kept", "* (1 - self.h ** 2)"),
+    "started_elsewhere": ("+ reg * params['W2']}", "+ 2 * reg * params['W2']}"),
+    "decay_in_update": ("(self.w[-k].T @ delta) * activations[-k - 1]", "(self.w[-k].T @ delta) * activations[-k]"),
     "rated_rows": ("Q[i] += tasa * (e * pu - lam * Q[i])", "Q[i] += tasa * (e * P[u] - lam * Q[i])"),
     "stacked_calls": ("da = (dout @ Wo.T) * (1 - q ** 2)", "da = (dout @ Wo.T) * (1 - q)"),
     "state_units": ("(deltas[0] @ self.w[1].T) * (1 - self.layers[1] ** 2)",
@@ -635,3 +655,41 @@ def test_a_layer_is_asked_of_what_its_forward_reads(tmp_path: Path) -> None:
     asked = [proposal.question for proposal in proposed(str(script))]
     assert [sorted(one.wrt) for one in asked if one] == [["net.layers[0].W", "net.layers[0].b"]]
     assert [outcome.report.ok for outcome in outcomes(str(script)) if outcome.report] == [True]
+
+
+def test_what_is_said_of_a_penalty_that_updates_have_and_gradients_have_not(tmp_path: Path) -> None:
+    (outcome,) = outcomes(str(PASTED / "decay_in_update.py"))
+    assert outcome.report is not None
+    assert any("but of net.cost(x, y) - 0.5 * lam * ((net.w[0] ** 2).sum()" in item.message
+               for item in outcome.report.findings)  # fmt: skip
+    without = mistaken("decay_in_update", "(1 - eta * lam) * w - eta", "w - eta", tmp_path)  # then it is a mistake
+    (outcome,) = outcomes(without.script)
+    assert outcome.report is not None
+    assert outcome.report.headline.startswith("wrong: net.w[0], net.w[1]")
+
+
+def test_gradients_that_stand_the_wrong_way_round_are_wrong_where_the_script_descends(tmp_path: Path) -> None:
+    text = (PASTED / "decay_in_update.py").read_text(encoding="utf-8")
+    first, last = text.index("    def cost("), text.index("    def backprop(")
+    text = (text[:first] + text[last:]).replace("(activations[-1] - y)", "(y - activations[-1])")
+    text = text.replace("(1 - eta * lam) * w", "w")
+    for sign, verdict in (("-", "wrong"), ("+", "right")):
+        script = tmp_path / f"{verdict}.py"
+        script.write_text(re.sub("- eta", f"{sign} eta", text), encoding="utf-8")
+        (outcome,) = outcomes(str(script))
+        assert outcome.report is not None
+        assert outcome.report.headline.startswith(verdict)
+
+
+def test_a_gradient_in_a_dict_under_the_name_of_its_weights_is_asked_about_in_a_wrong_shape(tmp_path: Path) -> None:
+    made = mistaken("started_elsewhere", "dh.sum(axis=0)", "dh.sum()", tmp_path)
+    (outcome,) = outcomes(made.script)
+    assert outcome.report is not None
+    assert outcome.report.headline.startswith("wrong: beta")
+    assert [item.write for item in outcome.report.findings if item.line == made.line] == [
+        "grads['beta'] = dh.sum(axis=0)"]
+
+
+def test_a_statement_that_adds_to_an_array_is_mended_in_its_shape(tmp_path: Path) -> None:
+    made = mistaken("parameter_objects", "self.w.grad[...] = self.x.T @ dz", "self.w.grad += dz.T @ self.x", tmp_path)
+    assert [told(one) for one in proposed(made.script)]

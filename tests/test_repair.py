@@ -507,3 +507,71 @@ def gradients(x, R):
     (found,) = found_in(check(module.loss, module.gradients, rng.normal(size=(5, 4)), rng.normal(size=(5, 4)), wrt=0))
     assert (found.line, found.write) == (line_of(source, "    out = "), None)
     assert found.message == "out has shape (4,), and the gradient that is made of it must have (5, 4)."
+
+
+CLIPPED = '''
+import numpy as np
+
+
+def penalty(W, lam, n):
+    return lam / n * W
+
+
+def loss(W, V, X, Y, lam):
+    a = X @ W
+    h = np.maximum(a, 0)
+    return (0.5 * np.sum((h @ V - Y) ** 2) + 0.5 * lam * np.sum(W ** 2)) / len(X)
+
+
+def gradients(W, V, X, Y, lam):
+    n = len(X)
+    a = X @ W
+    h = np.maximum(a, 0)
+    out = h @ V - Y
+    dV = h.T @ out / n
+    dh = out @ V.T
+    d = dh.copy()
+    d[a <= 0] = 0
+    dW = X.T @ d / n
+    dW = dW + penalty(W, lam, n)
+    np.clip(dV, -1, 1, out=dV)
+    np.clip(dW, -1, 1, out=dW)
+    return dW, dV
+'''
+
+
+@pytest.mark.parametrize(("right", "wrong", "write"), [
+    ("d[a <= 0] = 0", "d[h < 0] = 0", "d[h <= 0] = 0"),  # nothing is written there: no value of it is wrong
+    ("lam / n * W", "lam * W", "return lam * W / n"),  # not `penalty(W, lam / n, n)` where it is called
+    ("h.T @ out", "h @ out", "dV = h.T @ out / n"),  # clipped at drawn values, which the code never reaches
+])  # fmt: skip
+def test_the_line_is_the_one_that_is_wrong(right: str, wrong: str, write: str) -> None:
+    rng = np.random.default_rng(0)
+    W, V, X, Y = (rng.normal(size=shape) for shape in ((4, 6), (6, 3), (5, 4), (5, 3)))
+    module = module_of(CLIPPED.replace(right, wrong), "clipped")
+    report = check(module.loss, module.gradients, W, V, X, Y, 0.3, wrt=(0, 1))
+    (finding,) = found_in(report)
+    assert (finding.line, finding.write) == (line_of(CLIPPED, right), write)
+
+
+def test_a_sum_over_an_axis_may_have_to_keep_it() -> None:
+    text = "import numpy as np\n\ndef loss(b, x): return 0.5 * np.sum((x + b) ** 2)\n\n"
+    text += "def gradient(b, x):\n    db = 0.5 * np.sum(x + b)\n    return b * 0 + 2 * db\n"
+    module = module_of(text, "kept")
+    report = check(module.loss, module.gradient, np.ones((4, 1)), np.random.default_rng(0).normal(size=(4, 5)))
+    assert [item.write for item in found_in(report)] == ["db = 0.5 * np.sum(x + b, axis=1, keepdims=True)"]
+
+
+def test_other_sizes_are_tried_where_the_loss_is_smooth() -> None:
+    """With biases of zero a unit without input is at a kink, where no gradient is right."""
+    text = CLIPPED.replace("W, V, X, Y, lam)", "W, b, V, X, Y, lam)").replace("X @ W", "X @ W + b")
+    text = text.replace("h @ V - Y", "np.maximum(h @ V, 0) - Y", 1).replace(
+        "    out = h @ V - Y\n", "    out = (np.maximum(h @ V, 0) - Y) * (h @ V > 0)\n")
+    text = text.replace("return dW, dV", "return dW, d.sum(axis=0), dV").replace("    np.clip(dW, -1, 1, out=dW)\n", "")
+    text = text.replace("    np.clip(dV, -1, 1, out=dV)\n", "")
+    rng = np.random.default_rng(0)
+    W, V, X, Y = (rng.normal(size=shape) for shape in ((6, 6), (6, 3), (40, 6), (40, 3)))
+    module = module_of(text, "kinked")
+    report = check(module.loss, module.gradients, W, np.zeros(6), V, X, Y, 0.3, wrt=(0, 1, 2))
+    (finding,) = found_in(report)
+    assert finding.write in ("return dW, d.sum(axis=0) / n, dV", "return dW, d.mean(axis=0), dV")

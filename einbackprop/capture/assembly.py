@@ -114,9 +114,12 @@ def assemble(
     def sized(program: Program) -> Program:
         known = Sized(recorder, lettering.chosen, lettering.given(inputs))
         (places, by_place), (claims, by_claim) = known.places(), known.claims()
+        # what counts samples in one round alone may be a letter of none of the values that stand for all of them
+        samples = program.samples if any(program.samples in d.letters for d in program.dimensions) else ""
         return replace(
-            program, made_of=lettering.made_of(inputs), expressions=known.expressions(lettering.order), places=places,
-            claims=claims, held=lettering.held(inputs) | by_place | by_claim, laid=laid,
+            program, samples=samples, made_of=lettering.made_of(inputs),
+            expressions=known.expressions(lettering.order), places=places, claims=claims,
+            held=lettering.held(inputs) | by_place | by_claim, laid=laid,
         )  # fmt: skip
 
     asked = tuple(replace(one, value=names[one.value]) for one in choices if one.value in names)

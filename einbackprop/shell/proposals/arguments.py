@@ -37,6 +37,8 @@ LONGEST = 1000
 MAKES = re.compile(r"init|random|randn|rand\b|zeros|ones|empty|load|make|create|build|generate|get_|layer_sizes|rng|"
                    r"\.(?:normal|uniform|integers)$")
 """What calls are called that make arrays of sizes, not of arrays: what they give is where a gradient can be taken."""
+BEGINS = re.compile(r"param|weight|new|start|setup", re.IGNORECASE)
+"""What calls are called that make all weights of a network."""
 PREDICTION = re.compile(r"[yt]_?(hat|pred|out|prob)s?|pred(iction)?s?|out(put)?s?|probs?|scores|logits|AL")
 """What people call the output of a forward."""
 OUTPUT = re.compile(rf"{PREDICTION.pattern}|[aA]\d?|[ph]|act")
@@ -414,7 +416,8 @@ class Resolver:
         """The dict that a function gives which makes one with all the keys that are read of a parameter."""
         keys = keys_read(definition, name)
         for item in self.script.definitions:
-            if len(keys) > 1 and not item.owner and MAKES.search(item.name) and len(item.parts) == 1:
+            makes = MAKES.search(item.name) or BEGINS.search(item.name)
+            if len(keys) > 1 and not item.owner and makes and len(item.parts) == 1:
                 at_sites, self._at_sites = self._at_sites, 0
                 term = self.call(item)
                 self._at_sites = at_sites

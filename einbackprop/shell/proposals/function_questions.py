@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -206,8 +207,9 @@ class FunctionSearch(Search):
         if not losses:
             return None
         loss = losses[agreements.index(max(agreements))]
-        if not any(agreements) and not self.depends(loss, term, roots):
-            return None  # a loss at another place than the gradients
+        is_data = all(DATA.fullmatch(re.findall(r"\w+", root)[-1]) for root in roots)
+        if not any(agreements) and (not self.depends(loss, term, roots) or (is_data and not by_name)):
+            return None  # a loss at another place than the gradients, or the derivative of something else
         setup = united([*loss.setup, *term.setup])
         more = {"loss": tuple(other.text for other in losses if other is not loss)}
         return self.proposal(Question(roots, loss=loss.text, grads=term.text), setup, resolver, more, left)

@@ -14,6 +14,7 @@ from einbackprop.checking.naming import gradient_of
 from einbackprop.core.nesting import Attribute, Path, label, leaves
 
 from .arguments import is_data
+from .invention import TARGET
 
 DEEPEST = 5
 
@@ -113,8 +114,18 @@ def _whole(gradients: Any, places: Sequence[Place]) -> Sequence[Place]:
     shapes = shapes_of(gradients)
     like = [(place, sum(map(eq, place.shapes, shapes))) for place in places if len(place.shapes) == len(shapes)]
     best = max((count for _, count in like), default=0)
-    is_several = len(shapes) > 1  # one array may be the derivative of anything of its shape
-    return [place for place, count in like if is_several and count == best and 2 * count > len(shapes)][:1]
+    # one array of the shape of the targets is the derivative of something else
+    return [place for place, count in like if count == best and 2 * count > len(shapes)
+            and (len(shapes) > 1 or not is_target(place.name))][:1]  # fmt: skip
+
+
+def is_target(name: str) -> bool:
+    """Whether a name is that of targets.
+
+    >>> is_target("train_y"), is_target("targets"), is_target("start")
+    (True, True, False)
+    """
+    return any(TARGET.fullmatch(word) for word in (name, *name.split("_")))
 
 
 def _as_given(

@@ -37,7 +37,9 @@ from .updates import update_of
 MOST = 12
 """How many loops of a script are tried."""
 PLACES = 4
-"""How many rounds of a loop are looked at whose samples are zeros."""
+"""How many rounds of a loop are looked at whose samples hide weights."""
+FEW = 8
+"""How many numbers a sample has of which each may be weighed by numbers of their own."""
 SECONDS = 8.0
 """After which no further loop is tried."""
 EVALUATIONS = 30
@@ -210,9 +212,7 @@ class RoundSearch:
 
     @property
     def sees_zeros(self) -> bool:
-        """Whether a sample that the round sees is nothing but zeros, as the first one of XOR is: of what is multiplied
-        by it no gradient is seen.
-        """
+        """Whether a sample that the round sees hides weights, as the first one of XOR does, which is all zeros."""
         counted = self._counted
         samples = [self.given.get(name) for name in counted]
         for node in self.flat.nodes:
@@ -221,7 +221,7 @@ class RoundSearch:
                 whole, place = ({**self.search.names, **self.given}.get(one.id) for one in (node.value, node.slice))
                 if isinstance(whole, list | np.ndarray) and isinstance(place, int) and 0 <= place < len(whole):
                     samples.append(whole[place])
-        return any(map(is_nothing, samples))
+        return any(map(hides_weights, samples))
 
     @property
     def _counted(self) -> list[str]:
@@ -271,9 +271,14 @@ class RoundSearch:
         return Proposal(question, self.call.text, "\n".join(self.call.setup), notes=(note_of(self.flat), *said))
 
 
-def is_nothing(value: Any) -> bool:
-    """Whether something is an array, or several numbers, and all of them are zero."""
+def hides_weights(value: Any) -> bool:
+    """Whether something is an array, or several numbers, all zero, or one of a few: what these are weighed by is not
+    changed then.
+    """
     held = [leaf for _, leaf in leaves(value)]
-    is_several = isinstance(value, np.ndarray) or len(held) > 1
-    kinds = int | float | np.ndarray | np.generic
-    return is_several and all(isinstance(one, kinds) and not np.any(one) for one in held)
+    if not (isinstance(value, np.ndarray) or len(held) > 1):
+        return False
+    if not all(isinstance(one, int | float | np.ndarray | np.generic) for one in held):
+        return False
+    numbers = np.concatenate([np.ravel(one) for one in held]) if held else np.zeros(0)
+    return not np.any(numbers) or (len(numbers) <= FEW and not np.all(numbers))
