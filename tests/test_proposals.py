@@ -693,3 +693,42 @@ def test_a_gradient_in_a_dict_under_the_name_of_its_weights_is_asked_about_in_a_
 def test_a_statement_that_adds_to_an_array_is_mended_in_its_shape(tmp_path: Path) -> None:
     made = mistaken("parameter_objects", "self.w.grad[...] = self.x.T @ dz", "self.w.grad += dz.T @ self.x", tmp_path)
     assert [told(one) for one in proposed(made.script)]
+
+
+def test_scores_have_an_entry_for_each_class_and_the_whole_loss_is_taken(tmp_path: Path) -> None:
+    """Of a loss and a part of it that the gradients fit as closely the whole, which reads the part."""
+    script = tmp_path / "parts.py"
+    script.write_text('''
+import numpy as np
+
+
+class SoftmaxLoss:
+    def forward(self, x, t):
+        e = np.exp(x - x.max(axis=1, keepdims=True))
+        self.p, self.t = e / e.sum(axis=1, keepdims=True), t
+        return -np.log(self.p[np.arange(len(t)), t]).mean()
+
+    def backward(self):
+        d = self.p.copy()
+        d[np.arange(len(self.t)), self.t] -= 1
+        return d / len(self.t)
+
+
+def fit(X, t, W, rate, steps):
+    criterion = SoftmaxLoss()
+    for step in range(steps):
+        data_loss = criterion.forward(X @ W, t)
+        loss = data_loss + 1e-6 * np.sum(W ** 2)
+        dW = X.T @ criterion.backward() + 2e-6 * W
+        W -= rate * dW
+    return W
+
+
+rng = np.random.default_rng(0)
+X, t = rng.normal(size=(12, 4)), rng.integers(0, 3, 12)
+fit(X, t, 0.1 * rng.normal(size=(4, 3)), 0.1, 2)
+''', encoding="utf-8")
+    found = list(outcomes(str(script)))
+    reports = [outcome.report for outcome in found if outcome.report is not None]
+    assert len(reports) == len(found)
+    assert all(reports), [str(report) for report in reports]

@@ -30,6 +30,8 @@ UPSTREAM = re.compile(r"d_?(out|y|z|h|a|o|top|next|up)\w*|grad_?(out(put)?|y|z|i
 """What a backward calls the cotangent of its forward's output."""
 VALUE = re.compile(r"(?:d|g|grad|delta|err|error)?_?(?:[hazsuHAZSU]|act|out|hidden|layer)?_?(\d)")
 """What is called so in a layer: what it makes, and the gradient of that."""
+SCORED = re.compile(r"loss|softmax|entropy|criterion|nll|hinge|svm", re.IGNORECASE)
+"""What losses of scores are called."""
 VECTOR = re.compile(r"gamma|beta|scale|shift|mu|sigma")
 PENALTY = re.compile(r"reg\w*|lam\w*|lmbda|alpha|(?:weight_?)?decay|wd|l[12](?:_\w+)?|beta|mu|C")
 """What people call the factor of a penalty."""
@@ -167,7 +169,19 @@ class Invention:
                 keyed = isinstance(parts, tuple)
                 shown = [f"{part!r}: {made}" if keyed else made for part, made in made_of.items() if made]
                 return f"{{{', '.join(shown)}}}" if keyed else f"[{', '.join(shown)}]"
+        if TARGET.fullmatch(name) and self.layout.target == "labels" and self._is_of_scores(definition, name):
+            self.used[name] = False
+            return f"{numpy}.random.randint({self._layer(0, names)}, size={self._size('samples', names)})"
         return self._guessed(name, names, numpy)
+
+    def _is_of_scores(self, definition: Definition, target: str) -> bool:
+        """Whether a function takes data and a target alone, and it, or the class of a method, is called a loss: its data
+        are scores then, one for each class.
+        """
+        needed = [one for one in definition.parameters if one not in definition.optional]
+        others = [one for one in needed if one != target]
+        is_loss = SCORED.search(definition.owner or definition.name) is not None
+        return is_loss and len(others) == 1 and DATA.fullmatch(others[0]) is not None
 
     def _size_of_object(self, definition: Definition, name: str, names: Mapping[str, Any]) -> str | None:
         """A size with which an object is made: the first is the input's, the last the output's, unless names say so."""
