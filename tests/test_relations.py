@@ -54,6 +54,15 @@ def test_a_decay_may_be_of_the_rows_that_the_loss_reads() -> None:
     assert found.note == "it is the gradient of the loss and 0.3 times the array itself in row 1"
 
 
+def test_a_decay_may_be_of_the_columns_that_the_loss_reads() -> None:
+    of_column = "2 * np.sin(P[:, 1]) * np.cos(P[:, 1]) * x + 0.3 * P[:, 1]"
+    gradient = eval(f"lambda P, x: np.eye(3)[1] * ({of_column})[:, None]", {"np": np})
+    P, x = np.random.default_rng(1).normal(size=(4, 3)), np.array([0.5, 1.0, 2.0, -1.0])
+    (found,) = eb.check(lambda P, x: np.sum(np.sin(P[:, 1]) ** 2 * x), gradient, P, x).gradients
+    assert found.relation == Relation(1.0, 0.3, (1,), axis=1)
+    assert found.note == "it is the gradient of the loss and 0.3 times the array itself in column 1"
+
+
 def test_of_one_number_the_factor_is_found() -> None:
     (found,) = eb.check(lambda w: np.sin(w) ** 2, eval("lambda w: 6 * np.sin(w) * np.cos(w)"), 0.3).gradients
     assert found.relation == Relation(3.0)

@@ -513,8 +513,8 @@ CLIPPED = '''
 import numpy as np
 
 
-def penalty(W, lam, n):
-    return lam / n * W
+def penalised(d, W, lam, n):
+    return d + lam / n * W
 
 
 def loss(W, V, X, Y, lam):
@@ -533,7 +533,7 @@ def gradients(W, V, X, Y, lam):
     d = dh.copy()
     d[a <= 0] = 0
     dW = X.T @ d / n
-    dW = dW + penalty(W, lam, n)
+    dW = penalised(dW, W, lam, n)
     np.clip(dV, -1, 1, out=dV)
     np.clip(dW, -1, 1, out=dW)
     return dW, dV
@@ -542,7 +542,7 @@ def gradients(W, V, X, Y, lam):
 
 @pytest.mark.parametrize(("right", "wrong", "write"), [
     ("d[a <= 0] = 0", "d[h < 0] = 0", "d[h <= 0] = 0"),  # nothing is written there: no value of it is wrong
-    ("lam / n * W", "lam * W", "return lam * W / n"),  # not `penalty(W, lam / n, n)` where it is called
+    ("lam / n * W", "lam * W", "return d + lam * W / n"),  # not `penalised(dW, W, lam / n, n)` where it is called
     ("h.T @ out", "h @ out", "dV = h.T @ out / n"),  # clipped at drawn values, which the code never reaches
 ])  # fmt: skip
 def test_the_line_is_the_one_that_is_wrong(right: str, wrong: str, write: str) -> None:

@@ -73,11 +73,13 @@ def calls_in(script: Script) -> Iterator[tuple[ast.Call, ast.stmt, bool]]:
 
 
 def stopped_at(source: str, statements: Sequence[ast.stmt]) -> Rewriting:
-    """The source with what keeps the local names, and stops, in the place of simple statements."""
+    """The source with what keeps the local names, and stops, before simple statements, which say what is called what.
+    """
     lines = source.splitlines()
     for statement in statements:
         last, keep = statement.end_lineno or statement.lineno, KEEP.replace("LINE", str(statement.lineno))
-        lines[statement.lineno - 1 : last] = [" " * statement.col_offset + keep] + [""] * (last - statement.lineno)
+        line = f"{' ' * statement.col_offset}{keep}; {ast.unparse(statement)}"
+        lines[statement.lineno - 1 : last] = [line] + [""] * (last - statement.lineno)
     return Rewriting("\n".join(lines) + "\n", frozenset(statement.lineno for statement in statements), KEPT)
 
 

@@ -57,7 +57,7 @@ def gives_gradients(script: Script, item: Definition) -> bool:
 
 def has_loss(script: Script, item: Definition) -> bool:
     """Whether what a function returns may be a loss and gradients."""
-    parts = item.parts
+    parts = script.parts_of(item)
     if len(parts) < 2:
         return False
     called = [name for name in parts if not script.is_gradient(name) and (

@@ -263,7 +263,7 @@ class Script:
     def gradients_in(self, item: Definition) -> list[str]:
         """The gradients among what a function returns: its parts, and displays of nothing else in them."""
         displays = [inner for inner in item.inner_parts if inner and all(map(self.is_gradient, inner))]
-        return list(filter(self.is_gradient, (*item.parts, *(name for inner in displays for name in inner))))
+        return list(filter(self.is_gradient, (*self.parts_of(item), *(name for inner in displays for name in inner))))
 
     @cached_property
     def updating(self) -> frozenset[str]:
@@ -278,6 +278,26 @@ class Script:
                 value = made.get(node.id, node) if isinstance(node, ast.Name) else node
                 found |= {callee(value)} if isinstance(value, ast.Call) else set()
         return frozenset(found - {""})
+
+    @cached_property
+    def stored(self) -> frozenset[str]:
+        """The names of globals that functions bind."""
+        return frozenset(name for item in self.definitions for node in ast.walk(item.node)
+                         if isinstance(node, ast.Global) for name in node.names)  # fmt: skip
+
+    def parts_of(self, item: Definition) -> tuple[str, ...]:
+        """What the parts of what a function returns are called: where it returns expressions, as where it is called,
+        ``dw, db = slopes(x, y)``.
+        """
+        if all(map(str.isidentifier, item.parts)):
+            return item.parts
+        for call, statement, _ in self.sites:
+            target = statement.targets[0] if isinstance(statement, ast.Assign) and statement.value is call else None
+            parts = target.elts if isinstance(target, ast.Tuple) else []
+            names = [one.id for one in parts if isinstance(one, ast.Name)]
+            if callee(call) == item.name and len(names) == len(item.parts):
+                return tuple(names)
+        return item.parts
 
     def left_by(self, item: Definition) -> tuple[str, ...]:
         """The gradients that a method leaves on its object, by name, those of methods that it calls among them."""

@@ -128,7 +128,7 @@ class FunctionSearch(Search):
             return self.proposal(Question(roots, both=both), term.setup, resolver, left=left) if roots else None
         if (picked := self._picked(item, term, result, place)) is not None:
             return self.proposal(picked, term.setup, resolver)
-        names = [name for n, name in enumerate(item.parts) if n != place]
+        names = [name for n, name in enumerate(self.script.parts_of(item)) if n != place]
         if len(names) == 1 and len(item.inner_parts) == 2:  # of a pair the other one itself is what is compared
             names = list(item.inner_parts[1 - place]) or names
         roots, left = self.roots(without(result, place), names, term, losses=[f"{term.text}[{place}]"])
@@ -181,7 +181,7 @@ class FunctionSearch(Search):
         result = None if term is None else self.trials(term.setup, term.text)
         if term is None or result is None:
             return None
-        names = item.parts if not isinstance(result, Mapping) else ()
+        names = self.script.parts_of(item) if not isinstance(result, Mapping) else ()
         losses = list(self._losses(resolver, item))
         if not losses:
             return self._usual(resolver, item, term, result)
@@ -199,7 +199,7 @@ class FunctionSearch(Search):
         usual = None if is_meant else self._usual(resolver, item, term, result)
         if usual is not None or not roots:
             return usual
-        by_name = isinstance(result, Mapping) or any(map(self.script.is_gradient, item.parts))
+        by_name = isinstance(result, Mapping) or any(map(self.script.is_gradient, names))
         like_loss = any(set(one.parameters) <= set(item.parameters) for one in loss_functions(self.script, item)[:1])
         if not by_name and not like_loss:  # the derivative of one function, such as of a sigmoid
             losses = [loss for loss, count in zip(losses, agreements, strict=True) if count]
@@ -227,7 +227,7 @@ class FunctionSearch(Search):
                     if FORWARD.search(one.name) and one.owner == item.owner and one.node is not item.node]  # fmt: skip
         # whatever it is called, a method that leaves what the gradients read, and gives something, is a forward
         forwards = forwards or [one for one in (self._needed_before(item) if item.owner else []) if one.returned]
-        names = item.parts if not isinstance(result, Mapping) else ()
+        names = self.script.parts_of(item) if not isinstance(result, Mapping) else ()
         for forward in forwards:
             target = resolver.parameter(item, wanted[0]) if wanted else None
             resolver.invention.only = frozenset((*resolver.invention.used, *item.parameters))

@@ -175,8 +175,8 @@ class Invention:
         return self._guessed(name, names, numpy)
 
     def _is_of_scores(self, definition: Definition, target: str) -> bool:
-        """Whether a function takes data and a target alone, and it, or the class of a method, is called a loss: its data
-        are scores then, one for each class.
+        """Whether a function takes data and a target alone and is called a loss, or the class that it is a method of:
+        its data are scores then, one for each class.
         """
         needed = [one for one in definition.parameters if one not in definition.optional]
         others = [one for one in needed if one != target]

@@ -102,7 +102,9 @@ class StepSearch(FunctionSearch):
     def _of_call(self, resolver: Resolver, item: Definition, call: Term) -> tuple[Descent, Proposal] | None:
         """The question of one call of a function."""
         state = self.trials.state(call.setup, call.text)
-        left = [*places_of({"found": self.trials(call.setup, call.text)}), *places_of(self.after(call, state))]
+        stored = {name: self.names[name] for name in self.script.stored if name in self.names}
+        left = [*places_of({"found": self.trials(call.setup, call.text)}),
+                *places_of(self.after(call, {**stored, **state}))]  # fmt: skip
         step = Step(call, {text: text for text in places_of(state)}, self.trials.moved, {text: text for text in left})
         if not (step.changes or step.holders):
             return None
