@@ -286,8 +286,8 @@ class Script:
                          if isinstance(node, ast.Global) for name in node.names)  # fmt: skip
 
     def parts_of(self, item: Definition) -> tuple[str, ...]:
-        """What the parts of what a function returns are called: where it returns expressions, as where it is called,
-        ``dw, db = slopes(x, y)``.
+        """What the parts of what a function returns are called: an expression as where the function is called,
+        ``dw, db = slopes(x, y)``, unless the call is given what is called so, as a state is that goes around.
         """
         if all(map(str.isidentifier, item.parts)):
             return item.parts
@@ -296,7 +296,9 @@ class Script:
             parts = target.elts if isinstance(target, ast.Tuple) else []
             names = [one.id for one in parts if isinstance(one, ast.Name)]
             if callee(call) == item.name and len(names) == len(item.parts):
-                return tuple(names)
+                given = {node.id for node in ast.walk(call) if isinstance(node, ast.Name)}
+                return tuple(own if own.isidentifier() or name in given else name
+                             for own, name in zip(item.parts, names, strict=True))  # fmt: skip
         return item.parts
 
     def left_by(self, item: Definition) -> tuple[str, ...]:

@@ -289,7 +289,7 @@ class Step:
     ) -> Descent | None:
         """What of a step follows a loss that rises so in two directions of each of its arrays."""
         moved, sizes = [], []
-        others: list[Slopes] = []
+        factors: list[float] = []  # of each moved: of the loss' gradient; 0 where it is none
         ratios: list[tuple[float, int]] = []
         offs: list[tuple[float, float]] = []
         multiples: list[tuple[str, str, float]] = []  # of what, where it is held, and what multiple of the gradient
@@ -308,10 +308,9 @@ class Step:
             if follows:
                 ratios.append((-first, int(np.count_nonzero(item.change))))
                 offs.append((-first, abs(second / first - 1)))
-            elif self._goes_on(item):
-                others.append((item, ways, rises))
-            else:
+            elif not self._goes_on(item):
                 continue
+            factors.append(-first if follows else 0.0)
             moved.append(item)
             sizes.append(-first)
         held, multiple, seen = self._held(multiples, slopes)
@@ -324,8 +323,8 @@ class Step:
                 return Descent(measure, tuple(moved), count, rate, held, multiple, seen)
         # one number follows whatever it moves: two have to agree
         if best is not None and sum(count for other, count in ratios if alike(best, other)) > 1:
-            followed = sum(alike(best, other) for other, _ in ratios) + sum(
-                is_decayed(item.before, item.change, ways, rises, -best) for item, ways, rises in others)
+            followed = sum(alike(best, other) or is_decayed(item.before, item.change, ways, rises, -best)
+                           for other, (item, ways, rises) in zip(factors, moving, strict=True))  # fmt: skip
             is_exact = all(off < EXACT and abs(one / best - 1) < EXACT for one, off in offs if alike(best, one))
             return Descent(measure, tuple(moved), followed, best, held, multiple, seen, is_exact)
         if sum(item.before.size for item in self.inputs if item.text in held) < 2:  # as one number follows any other
