@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from drawn_loops import BODIES, Drawn, arguments, function
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import einbackprop as eb
@@ -59,6 +59,7 @@ def holds(drawn: Drawn, sizes: tuple[int, int]) -> Program:
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example("total = 0.0\nfor i in range(m):\n    total += x[0, -1]\nreturn total / n", (2, 3))
 @given(BODIES, SIZES)
 def test_loops_that_are_drawn(body: str, sizes: tuple[int, int]) -> None:
     holds(function(body), sizes)

@@ -68,6 +68,7 @@ class Observer:
         self._uncounted: dict[Statement, set[str]] = {}
         self._lines: dict[tuple[str, int], int] = {}
         self._depths: dict[str, int] = {}
+        self._helpers: dict[tuple[str, int], bool] = {}
 
     # Code
 
@@ -141,18 +142,24 @@ class Observer:
         """A statement is run once more."""
         number = self._counts.get(statement, 0)
         self._counts[statement] = number + 1
-        caller, text = frame.caller, statements_of(statement.file)
-        helper = text.is_one_return(frame.code.co_firstlineno) and caller is not None
+        caller = frame.caller
+        helped = caller.source if caller is not None and self._is_one_return(frame.code) else None
         source = Source(
-            statement.file, statement.line, statement.code, statement.function, number,
-            caller.source if helper and caller is not None else None, statement.column,
-        )  # fmt: skip
+            statement.file, statement.line, statement.code, statement.function, number, helped, statement.column
+        )
         loops = tuple((frame.loops[loop], frame.rounds[loop]) for loop in statement.loops if loop in frame.loops)
         uncounted = self._uncounted.setdefault(statement, set())
         constants = len(self.recorder.constants)
         frame.run = Run(statement, source, caller, constants=constants, loops=loops, uncounted=uncounted)
         self.runs.append(frame.run)
         self._by_source[id(source)] = frame.run
+
+    def _is_one_return(self, code: CodeType) -> bool:
+        """Whether a function is nothing but one ``return``: asked for every statement, so its file is read once."""
+        place = code.co_filename, code.co_firstlineno
+        if place not in self._helpers:
+            self._helpers[place] = statements_of(code.co_filename).is_one_return(code.co_firstlineno)
+        return self._helpers[place]
 
     def raised(self, error: BaseException | None) -> None:
         """An exception that numbers can cause: where the code goes on, it was caught, and that is a condition."""

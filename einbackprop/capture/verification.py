@@ -11,6 +11,7 @@ import numpy as np
 from ..core import interpretation
 from ..core.letters import combinations
 from ..core.program import Opaque, Program, operands
+from ..core.progress import tick
 from ..core.recurrences import blocks
 from ..rerolling import Rerolled
 from .recorder import Note
@@ -48,6 +49,7 @@ def disagreements(program: Program, known: Mapping[str, Any]) -> dict[str, Any]:
     sizes = program.sizes
     wrong: dict[str, Any] = {}
     for equation in program.equations:
+        tick()
         name = equation.out.name
         ready = not isinstance(equation, Opaque) and all(ref.name in values for ref in operands(equation))
         if ready and combinations(equation, sizes) <= LARGEST:

@@ -36,6 +36,7 @@ from ..core.program import (
     Update,
     operands,
 )
+from ..core.progress import tick
 from ..core.source import CALL, Spelling
 from ..rerolling.rolling import Rerolling
 from ..rerolling.stacking import is_view
@@ -113,6 +114,7 @@ class Folding:
         made: dict[Source, Binding] = {}
         groups = grouped((self._way(b), b) for b in self._trace.bindings).values()
         for runs in sorted(groups, key=lambda some: some[0].statement.site >= 0):  # what loops bind is read in them
+            tick()
             one = self._statement(sorted(runs, key=self._numbers)) if len(runs) > 1 else None
             made |= {runs[0].source: one} if one is not None else {run.source: self._single(run) for run in runs}
             if one is not None and one.statement.kind == "If":  # what it asks for may be a factor of what it lets run
@@ -169,11 +171,16 @@ class Folding:
         taken = {*defining, *program.constants}
         at_hand = grouped((b.source.shown, a.value) for b in bindings for a in (*b.reads, *b.binds, *b.changes))
 
-        def again(ref: Ref, reader: Source | None, there: Collection[str], arrays: Collection[str]) -> Ref:
-            own = self._part(ref.name, defining, arrays)
+        stored = grouped((part.operands[0].name, (value, part)) for value, part in self._rolling.stored.items())
+
+        def again(
+            ref: Ref, reader: Source | None, there: Collection[str], arrays: Collection[str],
+            parts: Mapping[str, Contract],
+        ) -> Ref:  # fmt: skip
+            own = self._part(ref.name, defining, arrays, parts)
             if own is None or reader is None or own.source == reader or ref.name in there:
                 return ref
-            own = with_operands(own, lambda inner: again(inner, reader, there, arrays))
+            own = with_operands(own, lambda inner: again(inner, reader, there, arrays, parts))
             made.append(replace(own, out=Ref(free_name(ref.name, taken), own.out.indices), source=reader))
             return Ref(made[-1].out.name, ref.indices)
 
@@ -182,21 +189,23 @@ class Folding:
             reader, result = equation.source, equation.out.name
             there = {*at_hand.get(reader.shown, ())} if reader is not None else set()
             arrays = there - {result, self._rolling.whole_buffer(result)}  # not what it makes itself
-            whole = with_operands(equation, lambda ref: again(ref, reader, there, arrays))  # noqa: B023
+            parts = dict(part for array in arrays for part in stored.get(array, ()))
+            whole = with_operands(equation, lambda ref: again(ref, reader, there, arrays, parts))  # noqa: B023
             if isinstance(equation, Update) and isinstance(whole, Update):  # what is written over is as it was
                 whole = replace(whole, base=equation.base)
             yield from made
             yield whole
 
-    def _part(self, name: str, defining: Mapping[str, Equation], at_hand: Collection[str]) -> Equation | None:
+    def _part(
+        self, name: str, defining: Mapping[str, Equation], at_hand: Collection[str], stored: Mapping[str, Contract]
+    ) -> Equation | None:
         """What a value is a part of, or compares; a number; what an ``if`` makes, which nothing else has a name for.
-        Of a buffer where a statement has that at hand."""
-        stored = {value: part for value, part in self._rolling.stored.items() if part.operands[0].name in at_hand}
+        Of a buffer where a statement has that at hand, with what is ``stored`` in it."""
         own = defining.get(name)
         is_of_another = is_view(own) and own.operands[0].name in at_hand
         if name in stored and not is_of_another:
             return stored[name]
-        if any(name == part.operands[0].name for part in stored.values()):
+        if name in at_hand and any(name == part.operands[0].name for part in stored.values()):
             return None  # a buffer, of which what was written into it is the part
         if own is not None and own.source is not None and own.source.shown.place in self._ifs:
             return own

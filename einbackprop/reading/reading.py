@@ -19,7 +19,7 @@ from ..core import nesting
 from ..core.collecting import grouped
 from ..core.letters import Letters, fuse
 from ..core.program import Dimension, Equation, Program, Source, operands
-from ..core.progress import InternalFault, collecting, contained
+from ..core.progress import InternalFault, collecting, contained, tick
 from ..core.source import ADDED, INNER, Spelling, names_of
 from ..core.visible import visible
 from ..notation import einsum_text, markup
@@ -185,6 +185,7 @@ def lines_with(
 ) -> Reading:  # fmt: skip
     """The lines of statements that read and make values of a program; ``of`` is said of values, and rests on what is
     ``given``."""
+    tick()
     shown = [b for b in bindings if b.source.caller is None]  # helpers are read where they are called
     bound = {access.value for b in shown for access in (*b.binds, *b.changes)}
     whole = list(statements(bindings, program))
@@ -198,6 +199,7 @@ def lines_with(
     both = zip(statements(bindings, fused), statements(bindings, coded, True), strict=True)
     place_of = attrgetter("file", "line", "column")
     for group in grouped((place_of(made.binding.source), (made, code)) for made, code in both).values():
+        tick()
         for made, code in group:
             line = line_of(made, code, len(group), everywhere, letters, of)
             if line.formulas and not is_return_of_ours(line.source):

@@ -93,16 +93,20 @@ def grown(
 def terms_of(links: list[Equation], before: Mapping[str, Ref], defining: Mapping[str, Equation]) -> Iterator[Term]:
     """What the links of a sum add, in order.
 
-    What it begins with may be what another statement of the loop was the first to add, to nothing.
+    What it begins with may be what a statement of the loop was the first to add, to nothing. The same value may be
+    added again, by the first link already: ``total += x[0]``.
     """
     places = {link.source.place for link in links if link.source is not None}
+    begun: Source | None = None
     for link in links:
         assert isinstance(link, Sum)
         grows = before.get(link.out.name)
         for factor, ref in link.terms:
             if grows is None or ref is None or ref.name != grows.name:
-                own = defining[ref.name].source if ref is not None and ref.name in defining else None
-                yield Term(factor, ref, own if own is not None and own.place in places else link.source)
+                own = defining[ref.name].source if grows is None and ref is not None and ref.name in defining else None
+                is_first = own is not None and own.place in places and own != begun
+                begun = own if is_first else begun
+                yield Term(factor, ref, own if is_first else link.source)
 
 
 def is_zero(equation: Equation | None) -> bool:

@@ -31,6 +31,7 @@ from ..core.program import (
     Update,
     operands,
 )
+from ..core.progress import tick
 from .chains import is_zero
 from .grids import Counters, Rounds, affine, moving
 
@@ -312,6 +313,7 @@ class Stacking:
 
     def _alike(self, names: NDArray[Any], letters: str) -> tuple[str, str]:
         """One equation for the equations of these values."""
+        tick()
         there = [n for n, name in enumerate(names.flat) if name is not None]
         if self.shown and all(names.flat[n] in self._inputs for n in there):
             return self._collected(names, letters)
