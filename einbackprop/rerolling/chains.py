@@ -59,9 +59,10 @@ def chains(program: Program, defining: Mapping[str, Equation]) -> Iterator[Chain
             links.reverse()
             own = tuple(link.out.name for link in links)
             if isinstance(equation, Sum):
-                first = Term(ONE, Ref(own[0], equation.out.indices), links[0].source)
-                others = (first, *terms_of(links[1:], before, defining)) if len(links) > 1 else ()
-                yield Chain(equation, terms=tuple(terms_of(links, before, defining)), others=others, links=own)
+                terms, first = tuple(terms_of(links, before, defining)), links[0]
+                begun = Term(ONE, Ref(own[0], equation.out.indices), first.source)
+                others = (begun, *terms[len(first.terms) :]) if len(links) > 1 and isinstance(first, Sum) else ()
+                yield Chain(equation, terms=terms, others=others, links=own)
             else:
                 writes = tuple(link for link in links if isinstance(link, Update))
                 yield Chain(equation, writes[0].base, writes=writes, links=own)
@@ -93,20 +94,20 @@ def grown(
 def terms_of(links: list[Equation], before: Mapping[str, Ref], defining: Mapping[str, Equation]) -> Iterator[Term]:
     """What the links of a sum add, in order.
 
-    What it begins with may be what a statement of the loop was the first to add, to nothing. The same value may be
-    added again, by the first link already: ``total += x[0]``.
+    What it begins with may be what another statement of the loop was the first to add, to nothing. A value that every
+    round adds, ``total += x[0]``, was made by the first of them alone.
     """
     places = {link.source.place for link in links if link.source is not None}
-    begun: Source | None = None
+    told: set[str] = set()
     for link in links:
         assert isinstance(link, Sum)
         grows = before.get(link.out.name)
         for factor, ref in link.terms:
             if grows is None or ref is None or ref.name != grows.name:
-                own = defining[ref.name].source if grows is None and ref is not None and ref.name in defining else None
-                is_first = own is not None and own.place in places and own != begun
-                begun = own if is_first else begun
-                yield Term(factor, ref, own if is_first else link.source)
+                name = ref.name if ref is not None else ""
+                own = defining[name].source if name in defining and name not in told else None
+                told.add(name)
+                yield Term(factor, ref, own if own is not None and own.place in places else link.source)
 
 
 def is_zero(equation: Equation | None) -> bool:
