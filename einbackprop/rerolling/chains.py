@@ -98,16 +98,16 @@ def terms_of(links: list[Equation], before: Mapping[str, Ref], defining: Mapping
     round adds, ``total += x[0]``, was made by the first of them alone.
     """
     places = {link.source.place for link in links if link.source is not None}
-    told: set[str] = set()
+    told: set[Source | None] = set()
     for link in links:
         assert isinstance(link, Sum)
         grows = before.get(link.out.name)
         for factor, ref in link.terms:
             if grows is None or ref is None or ref.name != grows.name:
-                name = ref.name if ref is not None else ""
-                own = defining[name].source if name in defining and name not in told else None
-                told.add(name)
-                yield Term(factor, ref, own if own is not None and own.place in places else link.source)
+                own = defining[ref.name].source if ref is not None and ref.name in defining else None
+                own = own if own is not None and own.place in places and own not in told else link.source
+                told.add(own)
+                yield Term(factor, ref, own)
 
 
 def is_zero(equation: Equation | None) -> bool:
