@@ -11,12 +11,17 @@ import pytest
 from pasted_mistakes import PASTED, mistaken
 from sampling import some
 
+from einbackprop.core.source import parse_python
 from einbackprop.errors import NothingError
 from einbackprop.shell import answers, examples
 from einbackprop.shell.answers import outcomes, proposed, proposing, readings
 from einbackprop.shell.command import main
 from einbackprop.shell.proposals import Proposal
+from einbackprop.shell.proposals.definitions import script_of
+from einbackprop.shell.proposals.function_questions import FunctionSearch
+from einbackprop.shell.proposals.invention import Term
 from einbackprop.shell.proposals.minimizers import calls_handed_on
+from einbackprop.shell.proposals.trials import Trials
 from einbackprop.shell.questions import Question
 from einbackprop.shell.scripts import answer
 
@@ -705,9 +710,8 @@ def test_a_statement_that_adds_to_an_array_is_mended_in_its_shape(tmp_path: Path
     assert [told(one) for one in proposed(made.script)]
 
 
-def test_scores_have_an_entry_for_each_class_and_the_whole_loss_is_taken(tmp_path: Path) -> None:
-    """Of a loss and a part of it that the gradients fit as closely the whole, which reads the part."""
-    script = tmp_path / "parts.py"
+def test_scores_have_an_entry_for_each_class(tmp_path: Path) -> None:
+    script = tmp_path / "scores.py"
     script.write_text('''
 import numpy as np
 
@@ -722,26 +726,18 @@ class SoftmaxLoss:
         d = self.p.copy()
         d[np.arange(len(self.t)), self.t] -= 1
         return d / len(self.t)
-
-
-def fit(X, t, W, rate, steps):
-    criterion = SoftmaxLoss()
-    for step in range(steps):
-        data_loss = criterion.forward(X @ W, t)
-        loss = data_loss + 1e-6 * np.sum(W ** 2)
-        dW = X.T @ criterion.backward() + 2e-6 * W
-        W -= rate * dW
-    return W
-
-
-rng = np.random.default_rng(0)
-X, t = rng.normal(size=(12, 4)), rng.integers(0, 3, 12)
-fit(X, t, 0.1 * rng.normal(size=(4, 3)), 0.1, 2)
 ''', encoding="utf-8")
-    found = list(outcomes(str(script)))
-    reports = [outcome.report for outcome in found if outcome.report is not None]
-    assert len(reports) == len(found)
-    assert all(reports), [str(report) for report in reports]
+    (found,) = outcomes(str(script))
+    assert found.report, str(found.report)
+    assert "x = np.random.randn(s, n); t = np.random.randint(n, size=s)" in found.title  # labels are one of n columns
+
+
+def test_a_list_of_gradients_is_that_of_a_loss_where_one_of_them_is_a_multiple() -> None:
+    names: dict[str, Any] = {"np": np, "W": [np.ones((2, 3)), np.arange(4.0)]}
+    search = FunctionSearch(script_of(parse_python("")), names, Trials(names), "")
+    loss = Term("sum(np.sum(one ** 2) for one in W)")
+    assert search.is_multiple(loss, Term("[np.cos(W[0] + np.arange(3)), 4 * W[1]]"), ["W"])
+    assert not search.is_multiple(loss, Term("[np.cos(W[0] + np.arange(3)), np.exp(W[1])]"), ["W"])
 
 
 WITH_A_CALL = '''

@@ -108,18 +108,11 @@ class RoundMeasures:
         named = [text for text, is_loss in numbers if is_loss]
         if not named:
             yield from self._of_kept_losses()
-        read = {text: self._losses_read(text) for text in named}  # data_loss + penalty before data_loss
-        for text, is_loss in sorted(numbers, key=lambda one: (not one[1], -read.get(one[0], 0))):
+        for text, is_loss in sorted(numbers, key=lambda one: not one[1]):
             is_trained = is_loss and bool(TRAINED.search(text))
             yield Measure(text, (self._read(text),), named=is_loss, trained=is_trained, compared=(text,))
         for one, other in itertools.combinations(named[:SUMMED], 2):
             yield Measure(f"{one} + {other}", (f"{self._read(one)} + {self._read(other)}",), named=True)
-
-    def _losses_read(self, name: str) -> int:
-        """How many things that are called a loss the round reads to make another one."""
-        values = [node.value for node in self.flat.nodes if isinstance(node, ast.Assign) and any(
-            isinstance(target, ast.Name) and target.id == name for target in node.targets)]  # fmt: skip
-        return sum(LOSS.search(one) is not None for value in values for one in free_names(value) if one != name)
 
     def _is_loss(self, name: str) -> bool:
         """Whether the name of something that the round makes says that it is a loss; an error may be a difference."""
