@@ -740,6 +740,32 @@ def test_a_list_of_gradients_is_that_of_a_loss_where_one_of_them_is_a_multiple()
     assert not search.is_multiple(loss, Term("[np.cos(W[0] + np.arange(3)), np.exp(W[1])]"), ["W"])
 
 
+def test_what_a_comprehension_calls_is_given_what_it_goes_through_first(tmp_path: Path) -> None:
+    script = tmp_path / "comprehension.py"
+    script.write_text('''
+import numpy as np
+
+rng = np.random.default_rng(0)
+W = rng.normal(size=(3, 2))
+
+
+def train(row, goal):
+    global W
+    off = row @ W - goal
+    W = W - 0.1 * np.outer(row, off)
+    return 0.5 * np.sum(off ** 2)
+
+
+rows, goals = rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
+for epoch in range(2):
+    print(np.mean([train(row, goal) for row, goal in zip(rows, goals)]))
+''', encoding="utf-8")
+    (found,) = outcomes(str(script))
+    assert "train(next(iter(zip(rows, goals)))[0], next(iter(zip(rows, goals)))[1])" in found.title
+    assert found.report is not None
+    assert [(item.name, item.verdict) for item in found.report.gradients] == [("W", "right")]
+
+
 WITH_A_CALL = '''
 import numpy as np
 

@@ -244,8 +244,10 @@ class Resolver:
         """An expression of a scope with everything that is local there resolved."""
         setup: list[str] = []
         found: dict[str, ast.expr] = {}
+        loops = generators_around(node, at)
         for name in free_names(node):
-            term = self.name(name, scope, at)
+            own = [(loop, place) for loop in loops for place in _places(loop.target, name)]
+            term = self._first_of(*own[-1], scope, at) if own else self.name(name, scope, at)
             if term is None:
                 return None
             setup += term.setup
@@ -286,7 +288,7 @@ class Resolver:
         begun = [(item, place) for item, place in before if name not in read_in(item)]  # W = W - lr * dW goes on
         statement, place = (begun or before or bindings[:1])[-1]
         if isinstance(statement, ast.For):
-            return self._first_of(statement, place, scope)
+            return self._first_of(statement, place, scope, statement)
         value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
         if value is None:
             return None
@@ -317,13 +319,15 @@ class Resolver:
                 self._being_made.discard(name)
                 yield from (*term.setup, term.text) if term else ()
 
-    def _first_of(self, loop: ast.For, place: str, scope: Scope) -> Term | None:
+    def _first_of(
+        self, loop: ast.For | ast.comprehension, place: str, scope: Scope, at: ast.stmt
+    ) -> Term | None:  # fmt: skip
         """What a loop's target is in its first round, of numbers in the first that is not 0: a penalty is off there."""
         if isinstance(loop.iter, ast.Tuple | ast.List) and not place:
             numbers = [item for item in loop.iter.elts if isinstance(item, ast.Constant) and item.value]
             if len(numbers) >= len(loop.iter.elts) - 1 and numbers:
                 return Term(ast.unparse(numbers[0]))
-        over = self.expression(loop.iter, scope, loop)
+        over = self.expression(loop.iter, scope, at)
         return over and Term(f"next(iter({over.text})){place}", over.setup)
 
     def is_made(self, value: ast.expr) -> bool:
@@ -467,6 +471,17 @@ def free_names(node: ast.expr) -> list[str]:
     bound |= {item.arg for item in nodes if isinstance(item, ast.arg)}
     read = [item.id for item in nodes if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Load)]
     return [name for name in dict.fromkeys(read) if name not in bound]
+
+
+def generators_around(node: ast.expr, statement: ast.stmt) -> list[ast.comprehension]:
+    """The ``for`` of comprehensions in a statement whose names an expression in it may read, outer ones first."""
+    found = []
+    for around in ast.walk(statement):
+        if isinstance(around, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp):
+            inside = [any(one is node for one in ast.walk(loop.iter)) for loop in around.generators]
+            if any(one is node for one in ast.walk(around)):
+                found += around.generators[: inside.index(True)] if any(inside) else around.generators
+    return found
 
 
 def argument_of(call: ast.Call, definition: Definition, name: str) -> ast.expr | None:
