@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from einbackprop.core.source import parse_python
+from einbackprop.core.source import compile_tree, parse_python
 from einbackprop.diagnosis.vocabulary import Edit, Hand, expression_edits, hand_of, statement_edits, values_at_hand
 
 N, D, H, C, T = 5, 6, 4, 3, 7
@@ -502,3 +503,11 @@ def test_a_number_is_half_as_large_at_all_its_places() -> None:
     edits = expression_edits(value_of("padded[:, pad:pad + n]"), hand)
     texts = {ast.unparse(edit.value) for edit in edits if edit.value}
     assert "padded[:, pad // 2:pad // 2 + n]" in texts
+
+
+def test_python_warns_of_nothing_that_only_an_edit_says() -> None:
+    with pytest.warns(SyntaxWarning):
+        compile("3 is None", "script.py", "eval")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert eval(compile_tree(parse_python("3 is None", "eval"), "script.py", "eval")) is False

@@ -17,7 +17,7 @@ from weakref import ref
 import numpy as np
 
 from ..core.program import Source
-from ..core.source import CALL, INNER, ONE_AT_A_TIME, copied_tree, statements_of, statements_of_text
+from ..core.source import CALL, INNER, compile_tree, copied_tree, statements_of, statements_of_text
 from ..world.ownership import is_users
 from . import sizes
 from .bindings import Held, Run, Seen, Turns
@@ -296,9 +296,7 @@ def imports_of(node: ast.AST) -> list[ast.stmt]:
 
 def compiled(body: list[ast.stmt], file: str, flags: int) -> CodeType:
     """The code of some statements of a module."""
-    with ONE_AT_A_TIME:
-        made: CodeType = compile(ast.Module(body, []), file, "exec", flags & FUTURE, dont_inherit=True)
-        return made
+    return compile_tree(ast.Module(body, []), file, "exec", flags & FUTURE)
 
 
 def by_place(code: CodeType) -> dict[Place, CodeType]:

@@ -11,9 +11,11 @@ import linecache
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from types import CodeType
 from typing import Any, Literal, NamedTuple, overload
 
 from .scoped import scoped
@@ -44,6 +46,16 @@ def parse_python(text: str, mode: Literal["exec", "eval"] = "exec") -> ast.AST:
     """
     with ONE_AT_A_TIME:
         return ast.parse(text, mode=mode)
+
+
+def compile_tree(
+    tree: ast.Module | ast.Expression, file: str, mode: Literal["exec", "eval"], flags: int = 0
+) -> CodeType:  # fmt: skip
+    """The code of a syntax tree that has been changed; what Python would warn of in it, nobody wrote: ``3 is None``."""
+    with ONE_AT_A_TIME, warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)
+        made: CodeType = compile(tree, file, mode, flags, dont_inherit=True)
+    return made
 
 
 def nodes_of(code: str) -> list[ast.AST] | None:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from einbackprop.core.nesting import attributes_of
+from einbackprop.core.source import compile_tree
 from einbackprop.diagnosis.experiments import (
     Array,
     Experiment,
@@ -250,8 +251,7 @@ class Compiler:
         """An expression as code; None where evaluating it may change something, as far as what it calls shows."""
         if not self._is_harmless(value):
             return None
-        tree = ast.Expression(mangled(value, self._site.inside))
-        return compile(tree, self._site.file, "eval", dont_inherit=True)
+        return compile_tree(ast.Expression(mangled(value, self._site.inside)), self._site.file, "eval")
 
     def _is_harmless(self, node: ast.AST) -> bool:
         known = self._known.get(id(node))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from einbackprop.core.progress import frames_of
-from einbackprop.core.source import statements_of
+from einbackprop.core.source import compile_tree, statements_of
 
 FUTURES = functools.reduce(operator.or_, (getattr(__future__, n).compiler_flag for n in __future__.all_feature_names))
 
@@ -44,7 +44,7 @@ def execute_what_can(
     place = max((n for n, item in enumerate(body) if item.lineno <= line), default=0)
     lines = [body[place].lineno] if body else []
     for statement in body[place + 1 :]:
-        one = compile(ast.Module([statement], []), code.co_filename, "exec", code.co_flags & FUTURES, dont_inherit=True)
+        one = compile_tree(ast.Module([statement], []), code.co_filename, "exec", code.co_flags & FUTURES)
         try:
             exec(one, names)
         except (Exception, SystemExit) as error:
