@@ -575,3 +575,41 @@ def test_other_sizes_are_tried_where_the_loss_is_smooth() -> None:
     report = check(module.loss, module.gradients, W, np.zeros(6), V, X, Y, 0.3, wrt=(0, 1, 2))
     (finding,) = found_in(report)
     assert finding.write in ("return dW, d.sum(axis=0) / n, dV", "return dW, d.mean(axis=0), dV")
+
+
+KEPT_SIZE = '''
+import numpy as np
+
+
+class Net:
+    def __init__(self, size):
+        self.size = size
+
+    def states(self, U, W, X):
+        h, found = np.zeros((X.shape[1], self.size)), []
+        for x in X:
+            found.append(h)
+            h = np.tanh(x @ W + h @ U)
+        return [*found, h]
+
+    def loss(self, U, W, X, Y):
+        return 0.5 * np.sum((self.states(U, W, X)[-1] - Y) ** 2)
+
+    def gradients(self, U, W, X, Y):
+        h = self.states(U, W, X)
+        dU, dW, dh = np.zeros_like(U), np.zeros_like(W), h[-1] - Y
+        for t in reversed(range(len(X))):
+            d = dh * (1 + h[t + 1] ** 2)
+            dU += h[t].T @ d
+            dW += X[t].T @ d
+            dh = d @ U.T
+        return dU, dW
+'''
+
+
+def test_mistakes_are_found_in_large_arrays_whose_size_an_object_keeps() -> None:
+    """At smaller sizes, where mistakes are looked for faster, its loss has no value."""
+    net, rng = module_of(KEPT_SIZE, "kept_size").Net(24), np.random.default_rng(0)
+    U, W, X, Y = (rng.normal(size=shape) / 3 for shape in ((24, 24), (3, 24), (4, 5, 3), (5, 24)))
+    report = check(net.loss, net.gradients, U, W, X, Y, wrt=(0, 1))
+    assert [item.write for item in found_in(report)] == ["d = dh * (1 - h[t + 1] ** 2)"]

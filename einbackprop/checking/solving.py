@@ -6,6 +6,7 @@ by a mistake of ours, or for which there is no time, costs itself alone.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
@@ -38,8 +39,8 @@ from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.diagnose import Case, Diagnosis, diagnose
 from einbackprop.diagnosis.lines import guards, lines_of_backward
 from einbackprop.diagnosis.review import Review, review
-from einbackprop.errors import CodeError, DerivationError, EinbackpropError, TraceError
-from einbackprop.world import moved
+from einbackprop.errors import CodeError, DerivationError, EinbackpropError, ScriptError, TraceError
+from einbackprop.world import Raised, moved
 
 MANY = 500
 """Entries of gradients beyond which mistakes are looked for at smaller sizes, where the code runs at them."""
@@ -281,7 +282,8 @@ def _case(
     states_there = [moved(Drawing.copied(drawn(other, seed)), other.gradients.world, here) for _, other in others]
     elsewhere = [*states_there, *larger]
     if program is not None and sum(int(np.prod(target.shape)) for target in trial.targets) > MANY:
-        states = [*small_states(problem, trial.state, program, set(paths), seed)] or states
+        small = small_states(problem, trial.state, program, set(paths), seed)
+        states = [state for state in small if _runs(trial, state)] or states  # an object may keep a size as a number
 
     def cotangents(state: Any) -> Cotangents:
         return Cotangents() if program is None else Cotangents.of(program, arrays_at(problem, program, state))
@@ -302,6 +304,14 @@ def _case(
     lines = {(line.file, line.line): line for line in review.read.lines}
     guarded = program is not None and bool(guards(program))
     return Case(trial.user, states, frozenset(trial.wrong), elsewhere, cotangents, guarded, lines, read, derived)
+
+
+def _runs(trial: Trial, state: Any) -> bool:
+    """Whether the loss has a value in a state of other sizes."""
+    with suppress(Raised, ScriptError):
+        trial.user.loss(duplicate(state))
+        return True
+    return False
 
 
 def arrays_at(problem: Problem, program: Program, state: Any) -> tuple[np.ndarray, ...]:
