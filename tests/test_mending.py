@@ -8,8 +8,10 @@ from pasted_mistakes import mistaken
 from sampling import some
 
 import einbackprop as eb
+from einbackprop.core.source import parse_python
 from einbackprop.errors import CodeError
 from einbackprop.shell.answers import outcomes
+from einbackprop.shell.proposals import mending
 from einbackprop.shell.proposals.mending import mended
 
 STOPPING = {
@@ -115,3 +117,11 @@ def test_a_function_of_both_that_stops_before_its_loss_is_refused() -> None:
 
     with pytest.raises(CodeError, match="matmul"):
         eb.check(both, np.ones((3, 2)), np.ones((5, 3)))
+
+
+def test_what_an_array_would_outgrow_cannot_be_added_to_it() -> None:
+    names = {"a": np.zeros((1, 3)), "b": np.ones((3, 3)), "c": np.ones(3)}
+    frame = eval("__import__('sys')._getframe()", names)
+    (statement,) = parse_python("a += 0").body
+    values = [parse_python(text, "eval").body for text in ("b", "c", "b[0]", "b[:, :2]")]
+    assert [mending._has_value(statement, value, frame) for value in values] == [False, True, True, False]
