@@ -51,7 +51,9 @@ def parse_python(text: str, mode: Literal["exec", "eval"] = "exec") -> ast.AST:
 def compile_tree(
     tree: ast.Module | ast.Expression, file: str, mode: Literal["exec", "eval"], flags: int = 0
 ) -> CodeType:  # fmt: skip
-    """The code of a syntax tree that has been changed; what Python would warn of in it, nobody wrote: ``3 is None``."""
+    """The code of a syntax tree. Python warns of nothing in it: that was told of what the user wrote, where it was
+    compiled first, and of an edit, ``3 is None``, nobody wrote it.
+    """
     with ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore", SyntaxWarning)
         made: CodeType = compile(tree, file, mode, flags, dont_inherit=True)

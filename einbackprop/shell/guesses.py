@@ -23,7 +23,7 @@ from einbackprop.checking.reports import Report
 from einbackprop.checking.texts import code_of
 from einbackprop.checking.verdicts import Finding, Gradient, Relation
 from einbackprop.core.nesting import label, leaves
-from einbackprop.core.source import ADDED, copied_tree, parse_python
+from einbackprop.core.source import ADDED, copied_tree, parse_python, statements_of_text
 
 from .proposals.losses import is_number
 from .proposals.roots import stands_in
@@ -78,7 +78,7 @@ def _settled(names: Namespace, question: Question, script: str, setup: str, seed
     report = answer_among(names, problem, setup, seed, seconds)
     names.clear()
     names.update(before)
-    related = _related(report, decays(ast.walk(parse_python(text_of(script)))))
+    related = _related(report, decays(ast.walk(statements_of_text(text_of(script)).tree)))
     meant = _meant(question, related, Trials(names), setup.splitlines())
     if meant is None:
         return Guess(question, report)

@@ -23,7 +23,7 @@ from einbackprop.core.source import callee, parse_python, substituted
 from einbackprop.world.ownership import is_users_class
 
 from .candidates import STARTING, TRAINING
-from .definitions import Definition, Scope, Script, receiver_of
+from .definitions import Definition, Scope, Script, own_nodes, receiver_of
 from .invention import COUNT, DATA, PENALTY, TARGET, Invention, Term, keys_read, numpy_in
 
 PARAMETERS = re.compile(r"params?|parameters?|weights?|theta|p|w|W|model|net\w*")
@@ -409,10 +409,8 @@ class Resolver:
         for item in self.script.definitions:
             fits = not item.owner and MAKES.search(item.name) and len(item.parts) == len(needed) > 1
             if fits and name in needed:
-                at_sites, self._at_sites = self._at_sites, 0
-                term = self.call(item)
-                self._at_sites = at_sites
-                if term is not None and self.attempt(term.setup, term.text) is not None:
+                term, made = self._called_anew(item)
+                if term is not None and made is not None:
                     return Term(name, (*term.setup, f"{', '.join(needed)} = {term.text}"))
         return None
 
@@ -422,13 +420,17 @@ class Resolver:
         for item in self.script.definitions:
             makes = MAKES.search(item.name) or BEGINS.search(item.name)
             if len(keys) > 1 and not item.owner and makes and len(item.parts) == 1:
-                at_sites, self._at_sites = self._at_sites, 0
-                term = self.call(item)
-                self._at_sites = at_sites
-                made = None if term is None else self.attempt(term.setup, term.text)
+                term, made = self._called_anew(item)
                 if term is not None and isinstance(made, Mapping) and {*keys} <= made.keys():
                     return Term(name, (*term.setup, f"{name} = {term.text}"))
         return None
+
+    def _called_anew(self, item: Definition) -> tuple[Term | None, Any]:
+        """The call of a function that makes something, and what it gives; its arguments may be made up anywhere."""
+        at_sites, self._at_sites = self._at_sites, 0
+        term = self.call(item)
+        self._at_sites = at_sites
+        return term, None if term is None else self.attempt(term.setup, term.text)
 
     def _made_by(self, item: Definition, term: Term) -> tuple[str, ...]:
         """The statements that bind all that a function makes, what has no name there as ``_``."""
@@ -475,12 +477,12 @@ def free_names(node: ast.expr) -> list[str]:
 
 def generators_around(node: ast.expr, statement: ast.stmt) -> list[ast.comprehension]:
     """The ``for`` of comprehensions in a statement whose names an expression in it may read, outer ones first."""
-    found = []
-    for around in ast.walk(statement):
-        if isinstance(around, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp):
-            inside = [any(one is node for one in ast.walk(loop.iter)) for loop in around.generators]
-            if any(one is node for one in ast.walk(around)):
-                found += around.generators[: inside.index(True)] if any(inside) else around.generators
+    found: list[ast.comprehension] = []
+    for around in own_nodes(statement):
+        if isinstance(around, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) and any(
+                one is node for one in ast.walk(around)):
+            found += itertools.takewhile(  # what one goes through reads the names of those before it alone
+                lambda loop: all(one is not node for one in ast.walk(loop.iter)), around.generators)
     return found
 
 

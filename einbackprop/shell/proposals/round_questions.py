@@ -213,12 +213,12 @@ class RoundSearch:
     @property
     def sees_zeros(self) -> bool:
         """Whether a sample that the round sees hides weights, as the first one of XOR does, which is all zeros."""
-        counted = self._counted
+        counted, known = self._counted, {**self.search.names, **self.given}
         samples = [self.given.get(name) for name in counted]
         for node in self.flat.nodes:
             if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Name) and node.slice.id in counted and (
                     isinstance(node.value, ast.Name)):
-                whole, place = ({**self.search.names, **self.given}.get(one.id) for one in (node.value, node.slice))
+                whole, place = (known.get(one.id) for one in (node.value, node.slice))
                 if isinstance(whole, list | np.ndarray) and isinstance(place, int) and 0 <= place < len(whole):
                     samples.append(whole[place])
         return any(map(hides_weights, samples))
