@@ -230,4 +230,13 @@ def rippled(w: Any) -> Any:
 
 add("kink", kinked, lambda w: kinked_gradient(w) + 0.5 * (w == 0), KINKED)
 add("uncertain", rippled, lambda w: 1 - np.tanh(w) ** 2, w)
+
+
+def faintly_guarded(w: Any, X: Any) -> Any:
+    """The guard changes less than differences of so large a number can tell."""
+    p = 1 / (1 + np.exp(-X @ w))
+    return 300 - np.mean(np.log(p + 1e-13) + np.log(1 - p + 1e-13))
+
+
+add("guard, uncertain", faintly_guarded, lambda w, X: X.T @ (2 / (1 + np.exp(-X @ w)) - 1) / len(X), w, 2 * X)
 add("", lambda w: np.nan * w.sum(), lambda w: w, w)

@@ -33,7 +33,8 @@ from einbackprop.core import interpretation
 from einbackprop.core.nesting import Choice, Path, duplicate, get
 from einbackprop.core.program import Program
 from einbackprop.core.progress import InternalFault, Progress, collecting, contained, doing, limited
-from einbackprop.core.source import name_of
+from einbackprop.core.scoped import scoped
+from einbackprop.core.source import READ, name_of
 from einbackprop.derivation.accumulation import as_loss, vjp
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.diagnose import Case, Diagnosis, diagnose
@@ -172,7 +173,7 @@ def solve(problem: Problem, seed: int = 0, seconds: float | None = None, *, diag
 @np.errstate(all="ignore")
 def _solve(problem: Problem, seed: int, seconds: float | None, diagnosed: bool) -> Report:
     """All of the check, with NumPy's floating-point warnings off."""
-    with limited(seconds) as progress, collecting() as faults:
+    with limited(seconds) as progress, collecting() as faults, scoped(READ, {}):
         try:
             decision = decide(problem, seed, seconds is not None)
         except CodeError as error:
@@ -379,7 +380,8 @@ def _read(
 
 def _added(trial: Trial, read: Review, other: Elsewhere) -> dict[str, Added]:
     """What other sizes and reading the code add to the facts of each gradient."""
-    changes = [facts.differs.max_error for facts in trial.facts if facts.name in read.forgiven and facts.differs]
+    seen = [facts.differs or facts.uncertain for facts in trial.facts if facts.name in read.forgiven]
+    changes = [outcome.max_error for outcome in seen if outcome is not None]
     return {
         facts.name: Added(
             elsewhere=other.wrong.get(facts.name, ""), meant=other.certain or read.agrees, untried=other.is_cut,
@@ -424,15 +426,24 @@ def _is_derived(problem: Problem, user: answers.User, target: Target, history: d
 
 
 def reviewed(problem: Problem, trial: Trial, traced: Trace | EinbackpropError, others: Sequence[Any]) -> Review:
-    """Review the code, where it can be read; of gradients without a plain verdict nothing is said.
+    """Review the code, where it can be read; of gradients without a plain verdict nothing is said, unless a guard of
+    the loss explains all of those of which the reference is not certain.
 
     ``others`` are more states, at which it is run as it was read.
     """
     user, state = trial.user, trial.state
     plain = {item.name for item in trial.gradients if item.verdict in ("right", "wrong")}
-    if user.random or not plain:
+    unsure = {facts.name for facts in trial.facts if facts.uncertain is not None} - plain
+    if user.random or not plain | unsure:
         return Review()
     result = user.gradients(duplicate(state))
-    values = {name: value for name, value in user.matched(result, state).values.items() if name in plain}
+    known = user.matched(result, state).values
     paths = {target.name: target.path for target in trial.targets}
-    return review(traced, state, values, result, paths, problem.place, trial.wrong, others)
+
+    def of(names: set[str], wrong: set[str]) -> Review:
+        values = {name: value for name, value in known.items() if name in names}
+        return review(traced, state, values, result, paths, problem.place, wrong, others)
+
+    wrong = set(trial.wrong)
+    found = of(plain | unsure, wrong | unsure) if unsure else Review()
+    return found if unsure and unsure <= found.forgiven.keys() else of(plain, wrong) if plain else Review()

@@ -200,6 +200,8 @@ def statements_of_text(text: str) -> Statements:
     return Statements(text)
 
 
+READ: ContextVar[dict[str, Statements] | None] = ContextVar("READ", default=None)
+"""The statements of files that were read since a check began: it does not ask the disk again whether they changed."""
 EDITED: ContextVar[Mapping[str, str] | None] = ContextVar("EDITED", default=None)
 """The texts that stand for those of files, while code with edits is read."""
 
@@ -216,8 +218,14 @@ def statements_of(file: str) -> Statements:
     texts = EDITED.get()
     if texts is not None and file in texts:
         return statements_of_text(texts[file])
+    read = READ.get()
+    if read is not None and file in read:
+        return read[file]
     linecache.checkcache(file)
-    return statements_of_text("".join(linecache.getlines(file)))
+    found = statements_of_text("".join(linecache.getlines(file)))
+    if read is not None:
+        read[file] = found
+    return found
 
 
 class Cell(NamedTuple):
