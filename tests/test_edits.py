@@ -54,6 +54,7 @@ LOOP = Hand(
 )  # fmt: skip
 
 # A layer that is an object, and a function of images.
+WINDOWS = Hand({"images": (2, 3, 8, 8), "kernel": (4, 3, 3, 3)}, sizes=("i", "j", "k", "s"))
 OBJECT = Hand(
     {
         "self.x": (N, D), "self.W": (D, C), "grad": (N, C), "cache['x']": (N, D), "cache['h']": (N, H),
@@ -132,8 +133,9 @@ EXPRESSIONS = [
     ("np.zeros_like(W1)", "np.zeros_like(W2)", LAYERS, 150),
     ("dh * h", "dh @ h", LAYERS, 15),
     ("dh @ W1.T", "dh * W1.T", LAYERS, 15),
-    ("dh.copy()", "dh", LAYERS, 80),
     ("np.einsum('ij,ib->jb', W1, X)", "np.einsum('ij,ij->jb', W1, X)", LAYERS, 20),
+    ("images[:, :, i * s:i * s + k, j * s:j * s + k]", "images[:, :, i:i + k, j:j + k]", WINDOWS, 40),
+    ("images[:, :, i:i + k, j:j + k]", "images[:, :, i * s:i * s + k, j * s:j * s + k]", WINDOWS, 40),
     ("np.einsum('nd,nh->dh', X, dh)", "np.einsum('nd,nh->hd', X, dh)", LAYERS, 5),
     ("dout * gamma", "dout", NORM, 30),
     ("dout * gamma", "dout * beta", NORM, 20),
@@ -215,7 +217,8 @@ STATEMENTS = [
     ("dh[z <= 0] = 0", "dh[z < 0] = 0", LAYERS, 5),
     ("dh[z <= 0] = 0", "dh[h <= 0] = 0", LAYERS, 20),
     ("dx[:, t, :] = Wxh.T @ draw", "dx[:, t - 1, :] = Wxh.T @ draw", LOOP, 5),
-    ("dscores = probs\ndscores /= N", "dscores = probs", LAYERS, 5),
+    ("dscores = probs\ndscores /= N", "dscores = probs", LAYERS, 6),
+    ("dscores = probs.copy()", "dscores = probs", LAYERS, 6),
     ("dh[z <= 0] = 0\ndW1 = X.T @ dh", "dW1 = X.T @ dh", LAYERS, 60),
     ("dW1 = X.T @ dh\ndW1 += reg * W1", "dW1 = X.T @ dh", LAYERS, 100),
     ("dh_next = dh\ndy = hs[t]", "dy = hs[t]", LOOP, 400),

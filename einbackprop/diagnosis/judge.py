@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 
 from einbackprop.checking.problems import place_of
+from einbackprop.core.source import statements_of
 from einbackprop.diagnosis.experiments import Array, Experiment, Gradients, limited
 from einbackprop.diagnosis.hooks import Watcher
 from einbackprop.diagnosis.versions import Version
@@ -86,21 +88,26 @@ class Judge:
                 first = self.first.run()
                 self.runs = first is not None and all(self.first.has_shape(n, first) for n in self.first.truth)
                 self.wrong = self.first.wrong(first)
-                right = not self.wrong and all(map(self._is_right, self.experiments[1:], self._errors[1:]))
+                right = not self.wrong and all(map(
+                    partial(self._is_right, version), self.experiments[1:], self._errors[1:]))  # fmt: skip
                 return right and self.first.keeps_loss()
         except ValueError:  # it does not compile there
             return False
 
-    def _is_right(self, experiment: Experiment, error: str) -> bool:
+    def _is_right(self, version: Version, experiment: Experiment, error: str) -> bool:
         """Whether every gradient is right at another state, or that says nothing: where the code raises as it did
-        before, it may have sizes that the code does not take. What it takes after the statement at which it stopped
-        everywhere was not known when sizes were chosen.
+        before, it may have sizes that the code does not take. What it takes from the statement on at which it stopped
+        everywhere was not known when sizes were chosen: there may be velocities, of the user's sizes. If that is what
+        was changed, it has to go on.
         """
         if not experiment.wrong(experiment.run()):
             return True
         raised = experiment.raised
-        return raised is not None and (
-            repr(raised) == error or (self._stopped is not None and place_of(raised) != self._stopped))
+        if raised is None or self._stopped is None:
+            return raised is not None and repr(raised) == error
+        file, line, _ = self._stopped
+        is_changed = (file, statements_of(file).position(line)) in version.trees
+        return repr(raised) == error or place_of(raised) != self._stopped or not is_changed
 
     def left(self, version: Version) -> frozenset[str] | None:
         """The gradients that are wrong at the first state; None if the loss is no longer what it was."""

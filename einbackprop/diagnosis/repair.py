@@ -274,11 +274,14 @@ class Round:
 
     def _partial(self) -> Repair | None:
         """The edit that sets most of the wrong gradients right, and none wrong."""
-        for repair in islice(sorted(self.fitting, key=lambda r: (-len(r.mends), r.cost)), LIKELY):
+        def rank(repair: Repair) -> tuple[int, float]:
+            return -len(repair.mends), repair.cost
+
+        for repair in islice(sorted((*self.fitting, *self._running), key=rank), LIKELY):
             left = self.judge.left(self.version.changed([repair.change]))
             if left is not None and left < self.wrong:
                 return repair
-        return min(self._running, key=lambda r: r.cost, default=None)
+        return min(self._running, key=rank, default=None)
 
     def _fitting(self, tables: Sequence[Table]) -> Iterator[Repair]:
         """The edits of expressions whose values some of the gradients need, by the Jacobian, and that spoil none."""

@@ -85,7 +85,8 @@ def folded(trace: Trace, without: Collection[Hashable] = ()) -> Folded:
         operand=lettered([b.operand])[0] if b.operand is not None else None,
     ) for b in bindings)  # fmt: skip
     new = made.defining().keys() - program.defining().keys()
-    return Folded(made, whole, {name: folding.members.get(name, ()) for name in new})
+    members = folding.members()
+    return Folded(made, whole, {name: members.get(name, ()) for name in new})
 
 
 class Folding:
@@ -126,7 +127,6 @@ class Folding:
             if binding.source in made:
                 yield made[binding.source]
 
-    @property
     def members(self) -> dict[str, list[str]]:
         """The values of the rounds that each value stands for."""
         entries = ((name, self._rolling.entry(name)) for name in self._before.defining())

@@ -113,11 +113,12 @@ class Counters:
         self.dimensions = list(dimensions)
         self._loops, self._names = loops, names
         self._letters: dict[tuple[Hashable, int], str] = {}
+        self._unsure: set[Hashable] = set()
 
     @property
     def loops(self) -> frozenset[Hashable]:
-        """The loops that have letters."""
-        return frozenset(loop for loop, _ in self._letters)
+        """The loops that have letters, but for those of which it is not known which of several dimensions it is."""
+        return frozenset(loop for loop, _ in self._letters if loop not in self._unsure)
 
     def loops_of(self, letters: str) -> set[Hashable]:
         """The loops that some letters count."""
@@ -157,6 +158,8 @@ class Counters:
             known = self._new(wished)
             self._letters[loop, rounds] = known
             through = [letter for letter in told.letter if self.size(letter) == rounds]
+            if len(through) > 1:  # of [[x[i, j] for j in range(m)] for i in range(n)] with n = m
+                self._unsure.add(loop)
             if len(through) == 1:
                 self._add(through[0], known)
             elif same := self._counted_alike(told, rounds):
@@ -305,6 +308,7 @@ class Rounds:
     def __init__(self, equations: Iterable[Equation], paths: Mapping[Source, Path]) -> None:
         sources = [(e.source, e.out.name) for e in equations if e.source is not None and paths.get(e.source)]
         self._made = grouped(((source.place, paths[source]), name) for source, name in sources)
+        self._at_place = grouped((place, (path, names)) for (place, path), names in self._made.items())
         self._where = {  # counted from the end: what an earlier round has taken out of an array is not taken out again
             name: (place, path, n - len(names))
             for (place, path), names in self._made.items() for n, name in enumerate(names)
@@ -312,8 +316,10 @@ class Rounds:
 
     def runs(self, name: str) -> list[str]:
         """The values that all runs of a statement make where one of them makes a value; empty where that is unknown."""
-        place, _, at = self._where.get(name, (None, (), 0))
-        return [names[at] for (other, _), names in self._made.items() if other == place and -at <= len(names)]
+        if name not in self._where:
+            return []
+        place, _, at = self._where[name]
+        return [names[at] for _, names in self._at_place[place] if -at <= len(names)]
 
     def _together(self, names: Iterable[str]) -> tuple[Statement, list[Path], int] | None:
         """The statement that made some values, each in its own run, the runs, and where among what each made they are;
@@ -340,8 +346,8 @@ class Rounds:
             return None
         n = moving.pop()
         loop, rest = path[n][0], path[:n] + path[n + 1 :]
-        made = {other[n]: values for (there, other), values in self._made.items()
-                if there == place and len(other) == len(path) and other[:n] + other[n + 1 :] == rest}  # fmt: skip
+        made = {other[n]: values for other, values in self._at_place[place]
+                if len(other) == len(path) and other[:n] + other[n + 1 :] == rest}
         every = [made.get((loop, number), []) for number in range(len(made))]
         return (loop, [values[at] for values in every]) if all(-at <= len(values) for values in every) else None
 

@@ -60,6 +60,30 @@ def amount_everywhere(expression: Expression) -> Iterator[Edit]:
             yield expression.everywhere(changes, cost + 0.3, "{} is needed, not {}", other, places[0])
 
 
+def strided(expression: Expression) -> Iterator[Edit]:
+    """A stride by which the counters in all slices of a window are to be multiplied, ``x[i*s:i*s+k, j*s:j*s+k]``, or
+    one that is too much.
+    """
+    for window in expression.places:
+        slices = [item for item in entries(window.node.slice) if isinstance(item, ast.Slice)] if isinstance(
+            window.node, ast.Subscript) else []  # fmt: skip
+        inside = {id(node) for item in slices for node in ast.walk(item)}
+        begun = {ast.unparse(item.lower) for item in slices if item.lower and item.upper}
+        starts = [place for place in expression.indices if id(place.node) in inside and place.text in begun]
+        if len(starts) < 2:
+            continue
+        nodes = [place.node for place in starts]
+        if all(isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) for node in nodes):
+            changes = {id(node): node.left for node in nodes}
+            yield expression.everywhere(changes, 1.3, "the stride is too much in {}", window)
+        counted = {name for node in nodes for name in names_in(node)}
+        strides = [size for size in expression.hand.sizes if size.isidentifier() and size not in counted]
+        usual = 1.2 if len(begun) > 1 else 1.5
+        for rank, size in enumerate(strides):
+            changes = {id(node): binary(node, "*", parsed(size)) for node in nodes}
+            yield expression.everywhere(changes, usual + NEAREST * rank, "the stride {} is missing in {}", size, window)
+
+
 def amounts(place: Place, sizes: Sequence[str], is_length: bool) -> Iterator[tuple[ast.expr, float]]:
     """What may be meant by a number that is computed at a place, and what each costs."""
     node, above = place.node, place.parent
@@ -336,6 +360,7 @@ def sliced(text: str) -> ast.expr:
 
 KINDS: Kinds = {
     neighbour: "an index", amount: "an index or a length", amount_everywhere: "an index or a length",
+    strided: "a stride",
     other_index: "an index", other_length: "a length", other_slice: "an index", index_too_many: "an index",
     index_missing: "an index", ranges: "the rounds of a loop",
 }  # fmt: skip

@@ -77,12 +77,11 @@ def left_out(expression: Expression) -> Iterator[Edit]:
 
 
 def copied(expression: Expression) -> Iterator[Edit]:
-    """A copy of what would be changed through another name."""
+    """A copy of an argument that would be changed through another name."""
     for place in expression.operands:
-        if place.outer is None or place.is_argument:
+        if place.outer is not None and place.is_argument:
             new = call(attribute(place.node, "copy"), [])
-            cost = 1.6 if place.outer is None else 2.4
-            yield expression.edit(place, new, cost, "a copy is needed here: {}.copy()", place)
+            yield expression.edit(place, new, 2.4, "a copy is needed here: {}.copy()", place)
 
 
 def names_for(expression: Expression, place: Place) -> Iterator[tuple[str, float]]:

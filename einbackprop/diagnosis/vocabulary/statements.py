@@ -106,6 +106,14 @@ def update(statement: Any, hand: Hand) -> Iterator[Edit]:
         yield one(2.2, message, assignment(target, fresh))
 
 
+def copied(statement: Any, hand: Hand) -> Iterator[Edit]:
+    """A copy of what is changed in place before its other name is read: as a value it is the same."""
+    value = statement.value if isinstance(statement, ast.Assign) else None
+    if isinstance(value, OPERANDS):
+        new = ast.Assign(statement.targets, call(attribute(value, "copy"), []))
+        yield one(1.6, f"a copy is needed here: {ast.unparse(value)}.copy()", new)
+
+
 def scatter(statement: Any, hand: Hand) -> Iterator[Edit]:
     """``np.add.at`` for ``x[i] += y``, where an index may stand twice; and the other way round."""
     target = getattr(statement, "target", None) or (getattr(statement, "targets", None) or [None])[0]
@@ -255,7 +263,7 @@ def with_target(statement: Any, target: ast.expr) -> Any:
 
 
 KINDS: Mapping[StatementKind, str] = {
-    update: "how a value is assigned", scatter: "an index that stands twice",
+    update: "how a value is assigned", copied: "a value that two names share", scatter: "an index that stands twice",
     other_target: "what is written to", too_many: "a statement too many", other_place: "the order of several values",
     other_call: "an end of a list", other_guard: CONDITION, begun_anew: "where a counter begins",
     inserted: MISSING, guarded: CONDITION,
