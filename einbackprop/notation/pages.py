@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 from ..core.program import Dimension, Ref
-from ..core.progress import contained
+from ..core.progress import collecting, contained
 from ..core.source import statements_of
 from ..core.visible import in_html
 from .breaking import pieces
@@ -45,8 +45,10 @@ def page(title: str, part: str) -> str:
 def article(content: Iterable[str]) -> str:
     """What stands in a page, with its style, as a notebook shows it."""
     body = "".join(content)
-    sheet = contained("the style of the page", partial(style, sorted(set(COLOURED.findall(body)))), "")
-    return f'{sheet}<article class="einbackprop">{body}</article>'
+    with collecting() as faults:  # those of the parts are in the body already
+        sheet = contained("the style of the page", partial(style, sorted(set(COLOURED.findall(body)))), "")
+    said = "".join(f'<p class="remark">{in_html(str(fault))}</p>' for fault in faults)
+    return f'{sheet}<article class="einbackprop">{body}{said}</article>'
 
 
 def style(letters: Sequence[str]) -> str:
