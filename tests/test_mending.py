@@ -30,11 +30,20 @@ STOPPING = {
     "left_beside": ("ds = p[\"V\"].T @ dy", "ds = p[\"V\"] @ dy"),
     "mixture_line": ("r.sum(axis=0)", "r.sum(axis=1)"),
     "grad_check": ("grads[2 * l] = acts[l].T @ delta", "grads[2 * l] = acts[l] @ delta"),
+    "attributes_by_name": ("return up @ self.kernel.T", "return up @ self.kernel"),
     "one_pass": ("self.dinputs = dvalues @ self.weights.T", "self.dinputs = dvalues @ self.weights"),
 }
 
+UPDATES = {
+    "hinge_network": ("g[\"b\"] = dz.sum(axis=0)", "g[\"b\"] = dz.sum(axis=1)"),
+    "handed_to_adam": ("\"b\": dh.sum(axis=0)", "\"b\": dh.sum(axis=1)"),
+    "spiral": ("db = dhidden.sum(axis=0", "db = dhidden.sum(axis=1"),
+}
+"""Gradients of a wrong shape, at which the script stops where it updates something with them."""
+STOPPING |= UPDATES
 
-@pytest.mark.parametrize("name", some(STOPPING, 4))
+
+@pytest.mark.parametrize("name", [*some(STOPPING, 4), "handed_to_adam"])
 def test_a_script_that_stops_in_its_gradients_is_told_the_line_that_repairs(name: str, tmp_path: Path) -> None:
     made = mistaken(name, *STOPPING[name], tmp_path)
     first = next(iter(outcomes(made.script)))

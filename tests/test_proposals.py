@@ -32,6 +32,8 @@ GATES = [f"{kind}{gate}" for gate in "zrh" for kind in "WUb"]
 ASKED = {
     "kept_activations": ["--loss mse(forward(weights, x)[2], wanted) --grads backward(forward(weights, x), wanted, "
                          "weights) of weights"],
+    "attributes_by_name": ["--both step(model, momentum, whole) of model.parts[0].kernel model.parts[0].shift "
+                           "model.parts[2].kernel model.parts[2].shift"],
     "attention_head": ["--forward attn_forward(x, Wq, Wk, Wv, Wo) --backward attn_backward(dout, cache) "
                        "of x Wq Wk Wv Wo"],
     "backward_of_targets": [
@@ -49,7 +51,7 @@ ASKED = {
     "dataclass_train": ["--both loss_and_grads(params, X, y) of params"],
     "elman": ["--loss forward(p, tokens, np.zeros(6))[0] --grads backward(p, forward(p, tokens, np.zeros(6))[1]) of p"],
     "ex2_logreg": ["--loss cost_function(initial_theta, X, y) --grads gradient(initial_theta, X, y) of initial_theta"],
-    "factory": ["--both step(theta) of theta"],
+    "factory": ["--both value(theta) of theta"],
     "fc_net": ["--both twolayernet.loss(X, y) of twolayernet.params"],
     "guarded_main": [
         "--loss 0.5 * np.sum((reseau.avant(donnees)[2] - cibles.T) ** 2) --grads [(old - new) / 0.5 for old, new in "
@@ -215,7 +217,8 @@ def told(proposal: Proposal) -> str:
     return " ".join([*(f"--{name} {given[name]}" for name in order), "of", *proposal.question.wrt])
 
 
-ALONE = ("xor_number_by_number", "factors_in_loops", "gate_and_loss", "handed_to_adam", "started_elsewhere")
+ALONE = ("xor_number_by_number", "factors_in_loops", "gate_and_loss", "handed_to_adam", "started_elsewhere",
+         "attributes_by_name")
 """Scripts of which each asks something that no other one does."""
 
 
@@ -290,6 +293,7 @@ def test_a_mistake_in_a_loop_is_told_on_its_line_and_the_patch_fits_the_script(
 
 
 IN_STEPS = {
+    "attributes_by_name": ("up * (1 - self.bent ** 2)", "up * (1 - self.bent)"),
     "lernendes_netz": ("zurueck = (fehler @ self.w.T) * (1 - self.m ** 2)",
                        "zurueck = (fehler @ self.w.T) * (1 - self.m)"),
     "parameter_objects": ("self.b.grad[...] = dz.sum(axis=0)", "self.b.grad[...] = dz.mean(axis=0)"),
@@ -318,7 +322,7 @@ IN_STEPS = {
     "gate_and_loss": ("self.dG = self.x.T @ dgate", "self.dG = self.x.T @ dlin"),
     "handed_to_adam": ("* (1 - self.h ** 2) * self.kept", "* (1 - self.h ** 2)"),
     "started_elsewhere": ("+ reg * params['W2']}", "+ 2 * reg * params['W2']}"),
-    "decay_in_update": ("(self.w[-k].T @ delta) * activations[-k - 1]", "(self.w[-k].T @ delta) * activations[-k]"),
+    "decay_in_update": ("(1 - activations[-k - 1])", "(1 + activations[-k - 1])"),
     "rated_rows": ("Q[i] += tasa * (e * pu - lam * Q[i])", "Q[i] += tasa * (e * P[u] - lam * Q[i])"),
     "stacked_calls": ("da = (dout @ Wo.T) * (1 - q ** 2)", "da = (dout @ Wo.T) * (1 - q)"),
     "state_units": ("(deltas[0] @ self.w[1].T) * (1 - self.layers[1] ** 2)",
@@ -335,6 +339,16 @@ def test_a_mistake_in_a_step_is_told_on_its_line(name: str, tmp_path: Path) -> N
     assert outcome.report is not None
     (finding,) = [item for item in outcome.report.findings if item.line is not None]
     assert (finding.line, finding.write and right in finding.write) == (made.line, True)
+
+
+def test_a_rate_that_no_number_of_the_script_is_hides_no_factor(tmp_path: Path) -> None:
+    """Momentum that averages moves weights by part of what a rate says: what is called a gradient tells more."""
+    made = mistaken("attributes_by_name", "2 * off / off.size", "2 * off / len(off)", tmp_path)
+    (outcome,) = outcomes(made.script)
+    assert outcome.report is not None
+    (finding,) = [item for item in outcome.report.findings if item.line is not None]
+    assert (finding.line, finding.write) == (
+        made.line, made.was.strip().replace("off.size", "len(off) / off.shape[1]"))  # fmt: skip
 
 
 @pytest.mark.parametrize(("call", "made"), [
@@ -891,3 +905,73 @@ def test_a_reading_has_no_line_of_ours() -> None:
     shown = str(readings(str(PASTED / "delta_rule.py")))
     assert "delta = error * out * (1 - out)" in shown
     assert "return" not in shown
+
+
+BOUND = """
+import numpy as np
+
+rng = np.random.default_rng(1)
+X, y = rng.normal(size=(20, 3)), rng.normal(size=20)
+
+
+def problem(X, y, weight):
+    def cost(b):
+        return 0.5 * np.mean((X @ b - y) ** 2) + 0.5 * weight * b @ b
+
+    def slope(b):
+        return X.T @ (X @ b - y) / len(y) + weight * b
+
+    return cost, slope
+
+
+cost, slope = problem(X, y, 0.1)
+J = lambda w: np.mean(np.abs(X @ w - y) ** 3)
+dJ = lambda w: 3 * X.T @ ((X @ w - y) * np.abs(X @ w - y)) / len(y)
+b, w = np.ones(3), np.ones(3)
+for _ in range(3):
+    b, w = b - 0.1 * slope(b), w - 0.1 * dJ(w)
+"""
+
+
+def test_functions_may_be_lambdas_and_those_that_others_return(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(BOUND, encoding="utf-8")
+    assert {told(one) for one in proposed(str(script))} == {
+        "--loss J(w) --grads dJ(w) of w", "--loss cost(b) --grads slope(b) of b"}  # fmt: skip
+
+
+def test_what_makes_the_gradients_of_updates_is_known_whatever_the_rate_is_called() -> None:
+    text = "tasa = 0.1\ng = propagar(x)\nfor k in p:\n    p[k] -= tasa * g[k]\nr += tasa * q(r)\np[k] -= tasa * p[k]"
+    assert script_of(parse_python(text)).updating == {"propagar"}
+
+
+ADAGRAD = """
+import numpy as np
+
+rng = np.random.default_rng(3)
+X, T = rng.normal(size=(30, 4)), rng.normal(size=(30, 2))
+first, shift, second = rng.normal(size=(4, 6)), rng.normal(size=6), rng.normal(size=(6, 2))
+trained = [first, shift, second]
+squares = [np.zeros_like(one) for one in trained]
+for epoch in range(3):
+    h = np.tanh(X @ first + shift)
+    off = h @ second - T
+    loss = np.sum(off ** 2) / len(X)
+    back = 2 * off / len(X)
+    inner = (back @ second.T) * (1 - h ** 2)
+    slopes = [X.T @ inner, inner.sum(axis=0), h.T @ back]
+    for one, d, s in zip(trained, slopes, squares):
+        d = np.clip(d, -5, 5)
+        s += d * d
+        one -= 0.05 * d / np.sqrt(s + 1e-8)
+    print(loss)
+"""
+
+
+def test_the_wrong_one_of_a_list_of_gradients_is_asked_about_too(tmp_path: Path) -> None:
+    """The step of Adagrad says nothing of it, and its place in the list is the one that is left for its shape."""
+    script = tmp_path / "script.py"
+    script.write_text(ADAGRAD.replace("inner.sum(axis=0)", "back.sum() * inner.sum(axis=0)"), encoding="utf-8")
+    (outcome,) = outcomes(str(script))
+    assert outcome.report is not None
+    assert outcome.report.headline == "wrong: shift (of 3 gradients)"

@@ -21,9 +21,10 @@ Definition = ast.FunctionDef | ast.Lambda
 Names = tuple[str, ...]
 
 _GRADIENT_OF = re.compile(
-    r"(?:(?:del(?:ta)?_|d|∂|grads?|gradients?|nabla_?|∇|g)(?:(?:L|J|E|C|loss|cost)(?=_|/|d|∂))?[_/]*[d∂]?[_/]*)"
+    r"(?:(?:del(?:ta)?_|(?:gradient|slope|deriv)[a-z]*_|d|∂|grads?|nabla_?|∇|g)(?:(?:L|J|E|C|loss|cost)(?=_|/|d|∂))?[_/]*[d∂]?[_/]*)"
     r"(?P<name>.+)"
 )
+_GRADIENT_AFTER = re.compile(r"(?P<name>.+?)(?:[_.]?[gG]rads?|_(?:gradient|slope|deriv)[a-z]*)")
 _OF_LOSS = re.compile(r"d_(?:L|J|E|C|loss|cost)_d_?(?P<name>.+)")  # as in d_L_d_W
 
 
@@ -95,16 +96,11 @@ def places_returned(function: Any, count: int) -> Names | None:
 def gradient_of(key: str) -> Names:
     """Return what a gradient's name may be the gradient of, the likeliest first.
 
-    >>> gradient_of("dL_dW1"), gradient_of("W1_grad")
-    (('dL_dW1', 'W1'), ('W1_grad', 'W1'))
+    >>> gradient_of("dL_dW1"), gradient_of("W1_grad"), gradient_of("gradient_w")
+    (('dL_dW1', 'W1'), ('W1_grad', 'W1'), ('gradient_w', 'w'))
     """
-    candidates = [key]
-    if match := _GRADIENT_OF.fullmatch(key):
-        candidates.append(match["name"])
-    if match := _OF_LOSS.fullmatch(key):
-        candidates.append(match["name"])
-    candidates += [key.removesuffix(end) for end in ("_grad", "_grads", ".grad") if key.endswith(end)]
-    return tuple(candidates)
+    ways = (_GRADIENT_OF, _OF_LOSS, _GRADIENT_AFTER)
+    return (key, *(match["name"] for way in ways if (match := way.fullmatch(key))))
 
 
 def _unpackings(function: Any, name: str, count: int, seen: set[Any]) -> Iterator[Names]:
@@ -251,17 +247,22 @@ def _definition(function: Any) -> Definition | None:
 
 def definition_of(code: CodeType) -> Definition | None:
     """The syntax tree of the function that a code is of; None where its source is not known, or it is of none."""
-    tree = statements_of_text("".join(linecache.getlines(code.co_filename))).tree
-    wanted = list(code.co_varnames[: code.co_argcount])
-    for node in ast.walk(tree):
+    known = _definitions("".join(linecache.getlines(code.co_filename)))
+    return known.get((code.co_firstlineno, code.co_name, code.co_varnames[: code.co_argcount]))
+
+
+@lru_cache(maxsize=64)
+def _definitions(text: str) -> dict[tuple[int, str, Names], Definition]:
+    """The functions in a text, by the first line of each, its name and its parameters."""
+    found: dict[tuple[int, str, Names], Definition] = {}
+    for node in ast.walk(statements_of_text(text).tree):
         if not isinstance(node, (ast.FunctionDef, ast.Lambda)):
             continue
         decorators = node.decorator_list if isinstance(node, ast.FunctionDef) else []
         first = min([node.lineno, *(item.lineno for item in decorators)])
-        formal = [item.arg for item in node.args.posonlyargs + node.args.args]
+        formal = tuple(item.arg for item in node.args.posonlyargs + node.args.args)
         name = node.name if isinstance(node, ast.FunctionDef) else "<lambda>"
-        if (first, name, formal) == (code.co_firstlineno, code.co_name, wanted):
-            return node
-    return None
+        found.setdefault((first, name, formal), node)
+    return found
 
 

@@ -61,7 +61,8 @@ class Resolver:
         Those of the script after it ran.
     attempt
     by_site
-        Whether the script's own calls go before globals of a parameter's name; None does without them.
+        Whether the script's own calls go before globals of a parameter's name; None does without them, and takes each
+        function that returned such a global for the forward.
     given
         Terms that are taken for parameters of their names.
     written
@@ -166,7 +167,9 @@ class Resolver:
             for statement in scope.statements:
                 value = statement.value if isinstance(statement, ast.Assign) else None
                 place = next(places_bound(statement, name), None)
-                if not isinstance(value, ast.Call) or place is None or not FORWARD.search(callee(value)):
+                if not isinstance(value, ast.Call) or place is None:
+                    continue
+                if not FORWARD.search(callee(value)) and (self.by_site is not None or MAKES.search(callee(value))):
                     continue
                 for item in self.script.functions(callee(value)):
                     term = None if item.owner or item.node is definition.node else self.call(item)

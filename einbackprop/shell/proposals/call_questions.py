@@ -36,10 +36,15 @@ KEEP = ("'kept_at' in globals() or globals().update({k: v for k, v in [*locals()
 """Keeps what is local as global names, but for those of functions, once; and stops with an error."""
 
 
-def of_calls(script: Script, source: str, again: Again, *, of_module: bool = False) -> list[Proposal]:
-    """What is asked by calls of functions that give gradients, a proposal for the first that agrees with its loss: of
-    those in functions and under the guard, or of the module's own, whose names may stand for other things at its end.
+def of_calls(
+    script: Script, source: str, again: Again, *, of_module: bool = False
+) -> tuple[list[Proposal], list[Proposal]]:
+    """What is asked by calls of functions that give gradients: of those in functions and under the guard, or of the
+    module's own, whose names may stand for other things at its end.
+
+    A proposal for the first that agrees with its loss; and, where none does, for the first that gives its loss as well.
     """
+    unsure: list[Proposal] = []
     whole = with_guards_open(source)
     sites = [(call, statement) for call, statement, runs in calls_in(script) if runs is of_module]
     for _ in range(MOST if sites else 0):
@@ -53,11 +58,14 @@ def of_calls(script: Script, source: str, again: Again, *, of_module: bool = Fal
         with suppress(ScriptError), again(text) as (names, _):
             for call in here:
                 search = CallSearch(script_of(parse_python(text.text)), names, Trials(names), text.text, call)
-                if (found := in_time("a call", search.likely, None)) is not None:
+                if (found := in_time("a call", search.asked, None)) is not None:
                     note = f"the script was run up to line {reached}: the call there is asked about"
-                    return [replace(found, source=text, notes=(note, *found.notes))]
+                    found = replace(found, source=text, notes=(note, *found.notes))
+                    if found.is_likely:
+                        return [found], []
+                    unsure += [found] if found.question and found.question.both else []
         sites = [one for one in sites if one[1].lineno != reached]
-    return []
+    return [], unsure[:1]
 
 
 def calls_in(script: Script) -> Iterator[tuple[ast.Call, ast.stmt, bool]]:
@@ -119,9 +127,7 @@ class CallSearch(FunctionSearch):
             found = sorted((one for one in found if one.owner in bases), key=lambda one: bases.index(one.owner))
         return next(iter(found), None)
 
-    def likely(self) -> Proposal | None:
-        """What the call asks, if that is likely and no layer alone."""
+    def asked(self) -> Proposal | None:
+        """What the call asks, unless that is a layer alone."""
         found = self.of(self.item) if self.item is not None else None
-        asked = found.question if found is not None else None
-        is_whole = asked is not None and not asked.forward
-        return found if found is not None and is_whole and self.is_likely(found) else None
+        return found if found is not None and found.question is not None and not found.question.forward else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -12,7 +12,7 @@ from einbackprop.checking.naming import gradient_of
 from einbackprop.core.source import callee
 
 from .minimizers import calls_handed_on
-from .updates import update_of
+from .updates import numbers_in, update_of
 
 FORWARD = re.compile(r"forward|fprop|fwd|feed_?forward|^call$|__call__", re.IGNORECASE)
 GRADIENTS = ("grad", "grads", "gradient", "gradients", "nabla")
@@ -266,15 +266,24 @@ class Script:
         return list(filter(self.is_gradient, (*self.parts_of(item), *(name for inner in displays for name in inner))))
 
     @cached_property
+    def numbers(self) -> frozenset[str]:
+        """The names that hold numbers of floating point and nothing else."""
+        return frozenset(numbers_in(statement for scope in self.scopes for statement in scope.statements))
+
+    @cached_property
     def updating(self) -> frozenset[str]:
-        """The names of what is called to make the gradients of updates: ``score`` of ``beta -= 0.1 * score(beta)``."""
+        """The names of what is called to make the gradients of updates: ``score`` of ``beta -= 0.1 * score(beta)``, or
+        of what ``g = score(beta)`` holds, ``beta[k] -= 0.1 * g[k]``.
+        """
         found: set[str] = set()
         for scope in self.scopes:
             made = {node.id: item.value for item in scope.statements if isinstance(item, ast.Assign)
                     for target in item.targets if isinstance(target, ast.Name | ast.Tuple)
                     for node in ast.walk(target) if isinstance(node, ast.Name)}  # fmt: skip
-            for gradient in filter(None, map(update_of, scope.statements)):
+            for gradient in filter(None, (update_of(one, None, self.numbers) for one in scope.statements)):
                 node = ast.parse(gradient.text, mode="eval").body
+                while isinstance(node, ast.Subscript):
+                    node = node.value
                 value = made.get(node.id, node) if isinstance(node, ast.Name) else node
                 found |= {callee(value)} if isinstance(value, ast.Call) else set()
         return frozenset(found - {""})
@@ -361,9 +370,33 @@ def script_of(tree: ast.Module) -> Script:
             guarded += statements_in(statement.body)
         else:
             module += statements_in([statement])
+    made_by = {item.name: item for item in definitions if not item.owner}
+    bound = [one for statement in (*module, *guarded) for one in functions_bound(statement, made_by)]
+    definitions += map(Definition, bound)
     scopes = [Scope(tuple(module)), Scope(tuple(guarded), runs=False)]
     scopes += [Scope(item.statements, item, runs=False) for item in definitions]
     return Script(tuple(definitions), tuple(scopes), classes)
+
+
+def functions_bound(statement: ast.stmt, made_by: Mapping[str, Definition]) -> Iterator[ast.FunctionDef]:
+    """The functions that an assignment gives names: a lambda, and the functions inside of one that returns them, as in
+    ``cost, gradient = problem(X, y)``; each under its new name.
+    """
+    value = statement.value if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+    if isinstance(value, ast.Lambda) and isinstance(target, ast.Name):
+        returned = ast.copy_location(ast.Return(value.body), value)
+        yield ast.copy_location(ast.FunctionDef(target.id, value.args, [returned], []), statement)
+    maker = made_by.get(callee(value)) if isinstance(value, ast.Call) else None
+    if maker is None or target is None or not isinstance(last := maker.node.body[-1], ast.Return):
+        return
+    inner = {item.name: item for item in statements_in(maker.node.body) if isinstance(item, ast.FunctionDef)}
+    parts = last.value.elts if isinstance(last.value, ast.Tuple) else [last.value]
+    names = target.elts if isinstance(target, ast.Tuple) else [target]
+    for name, part in zip(names, parts, strict=False):
+        made = inner.get(part.id) if isinstance(part, ast.Name) else None
+        if made is not None and isinstance(name, ast.Name):
+            yield ast.copy_location(ast.FunctionDef(name.id, made.args, made.body, made.decorator_list), made)
 
 
 def is_guard(statement: ast.stmt) -> bool:

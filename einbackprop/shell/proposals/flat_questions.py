@@ -81,7 +81,7 @@ def of_updating_backwards(
             search = FunctionSearch(script, names, Trials(names), text.text)
             for proposal in search.all():
                 note = "what is updated is returned in the place of that"
-                found[not search.is_likely(proposal)].append(
+                found[not proposal.is_likely].append(
                     replace(proposal, source=text, notes=(note, *proposal.notes)))
     return found
 

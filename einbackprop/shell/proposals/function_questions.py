@@ -24,10 +24,12 @@ from .losses import is_enough, is_number, likeliest, place_of_loss
 from .measures import measures_of
 from .proposal import Proposal
 from .roots import shapes_of
-from .search import Search
+from .search import MADE, Search
 from .updates import descends
 
 LEFT_OUT = "nothing was found to check"
+WAYS = 3
+"""How many ways to find arguments are tried though one has led to a question, if that is not likely."""
 SECONDS = 8.0
 """After which no further function is tried."""
 UNCHECKED = "no loss and no forward was found: it can be read, not checked"
@@ -104,12 +106,19 @@ class FunctionSearch(Search):
     def of(self, item: Definition) -> Proposal | None:
         """What a function that gives gradients asks: with what the script has first, with invented arguments after."""
         layer = next((layer for layer in layers(self.script) if layer.backward is item), None)
-        for resolver in self.resolvers():
+        first: Proposal | None = None
+        for n, resolver in enumerate(self.resolvers()):
+            if first is not None and n >= WAYS:
+                break
             as_layer = of_layer(self, resolver, layer) if layer is not None else None
             found = as_layer or self._both(resolver, item) or self._pair(resolver, item)
-            if found is not None:
+            if found is not None and found.is_likely:
                 return found
-        return None
+            first = first or found
+        # what is made need not fit to what the script has, and nothing may show it: labels of fewer samples than scores
+        is_mixed = first is not None and first.question is not None and any(MADE in note for note in first.notes) and (
+            any(re.split(r"\W", root)[0] in self.names for root in first.question.wrt))  # fmt: skip
+        return None if is_mixed else first
 
     def _both(self, resolver: Resolver, item: Definition) -> Proposal | None:
         """One function that returns a loss and its gradients."""

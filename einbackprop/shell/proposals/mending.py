@@ -22,6 +22,7 @@ from einbackprop.checking.naming import definition_of
 from einbackprop.core.source import callee, parse_python, statements_of_text
 from einbackprop.diagnosis.crashes import innermost_first
 from einbackprop.diagnosis.vocabulary import Edit, expression_edits, hand_of
+from einbackprop.diagnosis.vocabulary.expression import Place
 from einbackprop.world.ownership import is_users
 
 from .proposal import Proposal
@@ -140,6 +141,9 @@ def _going_on(source: str, statement: Any, frame: FrameType) -> Iterator[Mended]
     hand = hand_of(local, frame.f_globals, around, statement=statement)
     value = _value_of(statement)
     assert value is not None
+    if (kept := _where_shapes_fit(statement)) is not None and _has_value(statement, kept, frame):
+        yield _with_new(source, statement, kept, value)[1]
+        return
     edits = expression_edits(value, hand, statement=statement, limit=DEAREST)
     for edit in itertools.islice(edits, TRIED):
         made = _with_edit(source, statement, edit)
@@ -154,8 +158,36 @@ def _with_edit(source: str, statement: Any, edit: Edit) -> tuple[ast.expr, Mende
     old = own if place is None or edit.changes is not None else place.node
     if new is None or old is None:
         return None
+    return _with_new(source, statement, new, old, place)
+
+
+def _where_shapes_fit(statement: Any) -> ast.expr | None:
+    """What a statement that updates entry by entry may add, or assign, so that what has another shape is left out:
+    ``W -= rate * dW`` shows no mistake, it only meets one. None of any other statement.
+    """
+    value, is_added = _value_of(statement), isinstance(statement, ast.AugAssign)
+    targets = [statement.target] if is_added else getattr(statement, "targets", [])
+    nodes = list(ast.walk(value)) if value is not None else []
+    is_plain = not any(isinstance(node, ast.Call | ast.MatMult | ast.IfExp) for node in nodes)
+    if value is None or len(targets) != 1 or not is_plain or not isinstance(value, ast.BinOp):
+        return None
+    held = ast.unparse(targets[0])
+    inner = {id(one) for node in nodes if isinstance(node, ast.Attribute | ast.Subscript)
+             for one in ast.walk(node) if one is not node}  # fmt: skip
+    read = [ast.unparse(node) for node in nodes if id(node) not in inner
+            and isinstance(node, ast.Name | ast.Attribute | ast.Subscript)]  # fmt: skip
+    if not is_added and held not in read:
+        return None
+    fits = f"{{getattr(one, 'shape', ()) for one in ({', '.join(read)},)}} <= {{(), getattr({held}, 'shape', ())}}"
+    return parse_python(f"{ast.unparse(value)} if {fits} else {held}{' * 0' if is_added else ''}", "eval").body
+
+
+def _with_new(
+    source: str, statement: Any, new: ast.expr, old: ast.expr, place: Place | None = None
+) -> tuple[ast.expr, Mended]:
+    """A statement's value with a new expression in the place of an old one, and the source with that."""
     both = ast.IfExp(ast.Constant(MARK), new, old)
-    value = both if old is own or place is None else place.put(both)
+    value = both if old is _value_of(statement) or place is None else place.put(both)
     lines = source.splitlines()
     first, last = statement.lineno - 1, statement.end_lineno
     whole = _with_value(statement, value)

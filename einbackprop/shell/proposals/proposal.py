@@ -31,6 +31,8 @@ class Proposal:
     source
         The script's text with statements of its own as a function, where these are what is asked about; None where the
         script is asked about as it is.
+    is_likely
+        Whether a gradient is that of the loss but for a factor; there is no doubt of a layer.
     """
 
     question: Question | None = None
@@ -40,6 +42,7 @@ class Proposal:
     notes: tuple[str, ...] = ()
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     source: Rewriting | None = None
+    is_likely: bool = True
 
     @property
     def options(self) -> str:

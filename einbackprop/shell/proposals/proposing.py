@@ -77,7 +77,8 @@ def proposals_of(
             return _found(names, source, None, Trials(names))
         trials = Trials(names)
         found = of_mended(source, again, errors) or _found(names, source, again, trials)
-        found = (of_guard(source, again) if is_partial(found) else []) or found
+        is_doubtful = is_partial(found) or any(OPENED in one.notes or not one.is_likely for one in found)
+        found = (of_guard(source, again) if is_doubtful else []) or found
         return of_raising_functions(source, again, trials, found) if is_partial(found) else found
 
 
@@ -90,12 +91,13 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
     search = StepSearch(script, names, trials, source)
     found = found or search.all()
     found, beside = apart(found, search) if again is not None else (found, [])
-    if found and again is not None and not in_time("agreement", lambda: any(map(search.is_likely, found)), True):
+    if found and again is not None and not any(one.is_likely for one in found):
         found = of_other_losses(search, script, source, again, found)
     left_out = is_partial(found) or any(note.startswith(NOT_CHECKED) for one in found for note in one.notes)
-    called = of_calls(script, source, again) if (left_out or is_long(found)) and again is not None else []
+    called, doubtful = of_calls(script, source, again) if (left_out or is_long(found)) and again is not None else (
+        [], [])  # fmt: skip
     called, more = apart(called, search)
-    unsure = [*beside, *more, *unsure]
+    unsure = [*beside, *more, *doubtful, *unsure]
     if left_out and called:
         return without_parts(search.without_helpers(united(called, found)))
     if is_partial(found):
@@ -107,7 +109,8 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
     if is_partial(found) and again is not None:
         found = united(of_opened(source, again) or list(of_rounds(script, source, again)), found)
     if is_partial(found) and again is not None:
-        found = united(of_calls(script, source, again, of_module=True), found)
+        called, doubtful = of_calls(script, source, again, of_module=True)
+        found, unsure = united(called, found), [*unsure, *doubtful]
     if is_partial(found) and again is not None:  # a mistake in an update itself would be in no line of the script
         found = united(of_statements(script, others, source, again), found)
     if is_long(found) and again is not None:
@@ -118,7 +121,7 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
 def of_other_losses(
     search: StepSearch, script: Script, source: str, again: Again, found: list[Proposal]
 ) -> list[Proposal]:
-    """What a round of a loop asks of as much, if all of it agrees, in the place of gradients that agree with no loss
+    """What a round of a loop asks of as much, if half of it agrees, in the place of gradients that agree with no loss
     and read what theirs does not: it may be of other samples.
     """
     asked = found[0].question
@@ -128,9 +131,9 @@ def of_other_losses(
     if read <= other | {root_of(text) for text in asked.wrt} | {item.name for item in script.definitions}:
         return found
     arrays = search.ones_at(found[0].setup.splitlines(), asked.wrt)
-    whole = [one for one in of_rounds(script, source, again, is_whole=True)
-             if one.question is not None and len(one.question.wrt) >= len(arrays)]  # fmt: skip
-    return whole or found
+    as_much = [one for one in of_rounds(script, source, again, is_sure=True)
+               if one.question is not None and len(one.question.wrt) >= len(arrays)]  # fmt: skip
+    return as_much or found
 
 
 def apart(found: Sequence[Proposal], search: StepSearch) -> tuple[list[Proposal], list[Proposal]]:
@@ -192,16 +195,22 @@ def without_parts(found: Sequence[Proposal]) -> list[Proposal]:
 
 
 def of_mended(
-    source: str, again: Again, errors: Sequence[BaseException], known: Sequence[Question | None] = ()
-) -> list[Proposal]:
-    """What is asked by a script that stops with an error: what it asks where that statement is written so that it goes
-    on; nothing where all of that is known.
+    source: str, again: Again, errors: Sequence[BaseException], known: Sequence[Question | None] = (),
+    most: int = MOST, *, under_guard: bool = False,
+) -> list[Proposal]:  # fmt: skip
+    """What is asked by a script that stops with an error, perhaps under its main guard: what it asks where that
+    statement is written so that it goes on, and so are up to so many others at which it stops then; nothing where all
+    of that is known.
     """
     for error in errors:
-        for one in mended(source, error):
+        for n, one in enumerate(mended(source, error)):
             with suppress(ScriptError), again(Rewriting(one.text)) as (names, more):
+                more = errors_under_guard(one.text, again) if under_guard else more
                 asks = partial(_found, names, one.text, again, Trials(names))
-                asked = in_time("a script that goes on", asks, list[Proposal]()) if not more else []
+                if more:
+                    asks = partial(of_mended, one.text, again, more[:1], known, most - 1, under_guard=under_guard)
+                goes_on = not more or (n == 0 and most > 0)
+                asked = in_time("a script that goes on", asks, list[Proposal]()) if goes_on else []
                 if any(proposal.question not in known for proposal in asked):
                     return [one.taken_back(proposal) for proposal in asked]
     return []
@@ -220,16 +229,18 @@ def of_raising_functions(source: str, again: Again, trials: Trials, found: list[
 
 def of_guard(source: str, again: Again) -> list[Proposal]:
     """What is asked by a script that stops with an error under its main guard."""
-    text = Rewriting(with_guards_open(source))
-    if text.text.strip() == source.strip():
-        return []
+    has_guard = with_guards_open(source).strip() != source.strip()
+    return of_mended(source, again, errors_under_guard(source, again), under_guard=True) if has_guard else []
 
+
+def errors_under_guard(source: str, again: Again) -> tuple[BaseException, ...]:
+    """The errors with which a script stops that runs what stands under its main guard too."""
     def stops() -> tuple[BaseException, ...]:
-        with suppress(ScriptError), again(text) as (_, errors):
+        with suppress(ScriptError), again(Rewriting(with_guards_open(source))) as (_, errors):
             return errors
         return ()
 
-    return of_mended(source, again, in_time("the main guard", stops, (), GUARD))
+    return in_time("the main guard", stops, (), GUARD)
 
 
 def of_opened(source: str, again: Again) -> list[Proposal]:

@@ -50,10 +50,10 @@ OTHERS = (NUMERICAL, FORWARD, GRADIENTS, LOSS, re.compile(r"sample$|build|load|p
 
 
 def of_rounds(
-    script: Script, source: str, again: Again, *, is_sure: bool = False, is_whole: bool = False
+    script: Script, source: str, again: Again, *, is_sure: bool = False
 ) -> Iterator[Proposal]:  # fmt: skip
     """What is asked by the loop whose round moves most of what it changes along the gradient of a loss; where it has to
-    be sure, at least half of that, and perhaps the whole.
+    be sure, at least half of that.
 
     Rounds that both compute something and update something, themselves or by what they call, are tried first, of these
     inner ones, and then those that take less time: one that makes many steps follows no gradient, and takes longest.
@@ -73,7 +73,7 @@ def of_rounds(
                 if left < 0 or (found and seconds * EVALUATIONS > SECONDS):
                     break
                 step, descent = in_time("a round", search.best, (None, None), left)
-                if step is None or descent is None or (is_whole and descent.agreeing < len(descent.of)):
+                if step is None or descent is None:
                     continue
                 if descent.is_sure or not is_sure:
                     place = possible.index(search.flat)

@@ -10,8 +10,10 @@ import numpy as np
 
 from einbackprop.checking.answers import ORDER, same
 from einbackprop.checking.certifying import number
+from einbackprop.checking.functions import loss_place
 from einbackprop.checking.naming import gradient_of
 from einbackprop.core.nesting import Path, label, leaves
+from einbackprop.errors import ScriptError
 
 from ..questions import Question
 from .arguments import Resolver, arguments_in, united
@@ -25,6 +27,7 @@ from .steps import STEP
 from .trials import Trials
 
 NOT_CHECKED = "not checked"
+MADE = "made, since the script has no values for"
 ELSEWHERE = 0.3
 """By how much weights are moved where one place does not tell losses apart."""
 
@@ -174,13 +177,18 @@ class Search:
                 return True
         return False
 
-    def is_likely(self, proposal: Proposal) -> bool:
-        """Whether a gradient is that of the loss of a proposal but for a factor; there is no doubt of a layer, or of a
-        loss that comes with its gradients.
+    def _is_likely(self, question: Question, setup: tuple[str, ...]) -> bool:
+        """Whether a gradient is that of the question's loss but for a factor; there is no doubt of a layer, nor of what
+        stops where it is asked.
         """
-        question, setup = proposal.question, tuple(proposal.setup.splitlines())
-        return question is None or not (question.loss and question.grads) or self.is_multiple(
-            Term(question.loss, setup), Term(question.grads, setup), question.wrt)  # fmt: skip
+        loss, gradients = question.loss, question.grads
+        if question.both:
+            result = self.trials(setup, question.both)
+            try:
+                loss, gradients = halves_in(question.both, result)
+            except ScriptError:
+                return result is None
+        return bool(question.forward) or self.is_multiple(Term(loss, setup), Term(gradients, setup), question.wrt)
 
     def _parts(
         self, setup: Sequence[str], gradients: str, roots: Sequence[str],
@@ -250,7 +258,7 @@ class Search:
         question = self._afresh(question, setup)
         made = [name for name, told in resolver.invention.used.items() if any(
             statement.startswith(f"{name} =") for statement in setup)]
-        notes = [f"{', '.join(made)}: made, since the script has no values for "
+        notes = [f"{', '.join(made)}: {MADE} "
                  f"{'it' if len(made) == 1 else 'them'}"] if made else []
         diverged = [text for text in resolver.diverged if any(
             statement.startswith(f"{text} = 0.1") for statement in setup)]  # fmt: skip
@@ -258,7 +266,29 @@ class Search:
         notes += [f"{NOT_CHECKED}: {', '.join(left)}, since nothing was found to take "
                   f"{'it' if len(left) == 1 else 'them'} with respect to"] if left else []  # fmt: skip
         expression = question.grads or question.both or question.backward
-        return Proposal(question, expression, "\n".join(setup), notes=tuple(notes), choices=more or {})
+        is_likely = self._is_likely(question, tuple(setup))
+        return Proposal(question, expression, "\n".join(setup), "", tuple(notes), more or {}, is_likely=is_likely)
+
+
+def halves_in(both: str, result: Any) -> tuple[str, str]:
+    """The expressions of the loss and of its gradients, of one that gives both, and of what it gave.
+
+    >>> halves_in("f(w)", (0.5, np.ones(2)))
+    ('(f(w))[0]', '(f(w))[1]')
+    >>> halves_in("f(w)", (0.5, np.ones(2), np.ones(3)))[1]
+    '[part for n, part in enumerate(f(w)) if n != 0]'
+
+    Raises
+    ------
+    ScriptError
+        Nothing of it can be the loss.
+    """
+    place = loss_place(result, None)
+    if isinstance(result, dict):
+        return f"({both})[{place!r}]", f"{{key: part for key, part in ({both}).items() if key != {place!r}}}"
+    if len(result) == 2:
+        return f"({both})[{place}]", f"({both})[{int(place == 0)}]"
+    return f"({both})[{place}]", f"[part for n, part in enumerate({both}) if n != {place}]"
 
 
 def agree(found: float, expected: float) -> bool:

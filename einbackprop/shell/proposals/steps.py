@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from einbackprop.checking.naming import gradient_of
 from einbackprop.core.nesting import label, leaves
 from einbackprop.world.ownership import is_users_class
 
@@ -89,6 +90,9 @@ class Descent:
         How many of these are that; the others stand in the places of theirs.
     is_exact
         Whether what changes or is held so follows the loss closely: a penalty beside it may be very small.
+    is_told
+        Whether all that is held is called a gradient, and no number of the script is the rate: what changes is then a
+        multiple of them, as where momentum averages.
     """
 
     loss: Measure
@@ -99,6 +103,7 @@ class Descent:
     multiple: float = 1.0
     seen: int = 0
     is_exact: bool = False
+    is_told: bool = False
 
     @property
     def is_held(self) -> bool:
@@ -108,7 +113,7 @@ class Descent:
         is held, as by a loop over layers that leaves the gradients of one.
         """
         if not self.held or not alike(1.0, self.multiple):
-            return bool(self.held) and self.seen > self.followed
+            return bool(self.held) and self.seen + self.is_told > self.followed
         return len(self.held) > self.followed or len(self.held) == self.followed >= len(self.moved)
 
     @property
@@ -275,7 +280,9 @@ class Step:
             found = self._descent(measure, [one for one in slopes if all(np.isfinite(one[2])) and max(
                 map(abs, one[2])) > 1e-9], rates)  # fmt: skip
             if found is not None:
-                yield found
+                is_explained = bool(rates.known(found) or rates.multiple(found))
+                yield replace(found, is_told=not is_explained and all(
+                    is_called_gradient(text, of) for of, text in found.held.items()))  # fmt: skip
 
     def _evaluable(self, parts: list[str], setup: Sequence[str], after: bool) -> list[str]:
         """The expressions that have a value: one that has none would leave none to the others."""
@@ -349,8 +356,10 @@ class Step:
         multiple; where they are wrong, what stands in the same place for another array: ``net[1].dW`` for ``net[1].W``.
         """
         factors = [factor for *_, factor in multiples if factor]
+        called = [factor for of, text, factor in multiples if is_called_gradient(text, of)]
         best = max(factors, default=0.0, key=lambda one: (
-            sum(alike(one, other) for other in factors), alike(1.0, one), -abs(one - 1.0)))  # fmt: skip
+            sum(alike(one, other) for other in factors), alike(1.0, one),
+            sum(alike(one, other) for other in called), -abs(one - 1.0)))  # fmt: skip
         held: dict[str, str] = {}
         # the closest first, since numbers of other things may be near
         for of, text, factor in sorted(multiples, key=lambda one: abs(one[2] - best)):
@@ -368,9 +377,17 @@ class Step:
         for of, text in list(held.items()):
             for other, shape in shapes.items():
                 place = in_place_of(of, text, other)
-                if other not in held and place not in held.values() and place in self.holders and (
-                        self.holders[place].shape == shape):
+                value = self.holders.get(place)
+                # one of another shape is wrong, but for axes of one entry
+                if value is not None and other not in held and place not in held.values() and (
+                        value.shape == shape or np.squeeze(value).shape != np.squeeze(np.empty(shape)).shape):
                     held[other] = place
+        kept_in = {numberless(text) for text in held.values()}  # what is left in one list is told by its shape
+        for item in [one for one in self.changes if one.text not in held and kept_in and self._goes_on(one)]:
+            left = [text for text, value in self.holders.items() if value.shape == item.before.shape
+                    and text not in held.values() and numberless(text) in kept_in]  # fmt: skip
+            if len(left) == 1:
+                held[item.text] = left[0]
         return {of: held[of] for of in shapes if of in held}, best, seen
 
     def _penalised(
@@ -415,6 +432,16 @@ def is_decayed(
     return False
 
 
+def is_called_gradient(text: str, of: str) -> bool:
+    """Whether the name of what stands in one place says that it is the gradient of what stands in another.
+
+    >>> is_called_gradient("net[0].d_weight", "net[0].weight"), is_called_gradient("adam.m[0]", "net[0].weight")
+    (True, False)
+    """
+    (*_, name), (*_, other) = (re.findall(r"[^\W\d]\w*", one) for one in (text, of))
+    return other in [stem.strip("_") for stem in gradient_of(name)[1:]]
+
+
 def in_place_of(of: str, text: str, other: str) -> str:
     """What stands to another name as a text to one; empty where that cannot be told.
 
@@ -429,7 +456,7 @@ def in_place_of(of: str, text: str, other: str) -> str:
     if same and other.endswith(end):
         return other.removesuffix(end) + "".join(held[same:])
     numbers, given = re.findall(r"\d+", of), iter(re.findall(r"\d+", other))
-    is_alike = re.sub(r"\d+", "#", of) == re.sub(r"\d+", "#", other)
+    is_alike = numberless(of) == numberless(other)
     if is_alike and numbers and re.findall(r"\d+", text) == numbers:
         return re.sub(r"\d+", lambda _: next(given), text)
     word, new = (re.findall(r"\w+", one)[-1] for one in (of, other))
@@ -437,6 +464,15 @@ def in_place_of(of: str, text: str, other: str) -> str:
         head, _, tail = text.rpartition(word)
         return f"{head}{new}{tail}"
     return ""
+
+
+def numberless(text: str) -> str:
+    """An expression with a sign in the place of each number, by which entries of one list are alike.
+
+    >>> numberless("grads[12]")
+    'grads[#]'
+    """
+    return re.sub(r"\d+", "#", text)
 
 
 def places_of(state: Mapping[str, Any]) -> list[str]:
@@ -449,7 +485,9 @@ def places_of(state: Mapping[str, Any]) -> list[str]:
             continue
         for path, leaf in itertools.islice(leaves(value), LONGEST) if name.isidentifier() else ():
             if _is_real(leaf) or (not path and type(leaf) is int):  # a weight that begins as 0
-                found.setdefault(id(leaf) if isinstance(leaf, np.ndarray) else (name, path), label(name, path))
+                key, text = id(leaf) if isinstance(leaf, np.ndarray) else (name, path), label(name, path)
+                if found.setdefault(key, text).endswith(f".{text}"):  # net.W rather than optimizer.net.W
+                    found[key] = text
     return list(found.values())[:MOST]
 
 

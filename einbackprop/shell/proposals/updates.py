@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 RATE = re.compile(r"lr|alpha|eta|learn(?:ing)?_?rate|lrate|rate|step_?size|epsilon|gamma")
@@ -62,11 +62,14 @@ def momentum_of(statement: ast.stmt) -> tuple[str, ast.expr] | None:
     return held, value.right if isinstance(value.op, ast.Add) else ast.UnaryOp(ast.USub(), value.right)
 
 
-def update_of(statement: ast.stmt, momenta: Mapping[str, ast.expr] | None = None) -> Gradient | None:
+def update_of(
+    statement: ast.stmt, momenta: Mapping[str, ast.expr] | None = None, numbers: Collection[str] = ()
+) -> Gradient | None:
     """The gradient by which a statement updates: ``dW`` of ``W -= lr * dW``, ``W = W - lr * dW`` or
     ``new_W = W - lr * dW``.
 
-    ``momenta`` are what `momentum_of` gives of the statements around it, by name.
+    ``momenta`` are what `momentum_of` gives of the statements around it, by name. What ``numbers`` name is a rate too,
+    whatever it is called, where a product with it is taken from something else.
     """
     target: ast.expr
     if isinstance(statement, ast.AugAssign) and isinstance(statement.op, ast.Sub | ast.Add):
@@ -91,11 +94,38 @@ def update_of(statement: ast.stmt, momenta: Mapping[str, ast.expr] | None = None
             return None  # what of it is a rate is not known
     else:
         rest = gradients_among(nodes, change)
+        by_number = [node for node in nodes if ast.unparse(node) not in numbers]
+        if not rest and minus and len(by_number) < len(nodes) and ast.unparse(target) not in map(
+                ast.unparse, by_number):  # weights that decay are no gradient
+            rest = by_number
     if not rest:
         return None
     product = functools.reduce(lambda a, b: ast.BinOp(a, ast.Mult(), b), rest)
     text = ast.unparse(product)
     return Gradient(ast.unparse(target), text if (sign > 0) == minus else f"-({text})", statement)
+
+
+def numbers_in(statements: Iterable[ast.stmt]) -> set[str]:
+    """The names that statements give numbers of floating point, and no values of another kind.
+
+    >>> sorted(numbers_in(ast.parse("a, b = 0.1, 2.0; c = 0.1; c = x").body))
+    ['a', 'b']
+    """
+    found: dict[str, bool] = {}
+    for statement in statements:
+        if not isinstance(statement, ast.Assign):
+            continue
+        value = statement.value
+        for target in statement.targets:
+            pairs = [(target, value)]
+            if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+                pairs = list(zip(target.elts, value.elts, strict=False))
+            for one, given in pairs:
+                is_number = isinstance(given, ast.Constant) and type(given.value) is float
+                for node in ast.walk(one):
+                    if isinstance(node, ast.Name):
+                        found[node.id] = found.get(node.id, True) and is_number
+    return {name for name, is_number in found.items() if is_number}
 
 
 def is_updated(new: str, old: str) -> bool:
