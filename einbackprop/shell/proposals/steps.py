@@ -258,7 +258,7 @@ class Step:
         calls = [part for part in parts if self.call.text in part]  # each makes a step, which the others must not see
         rest = [part for part in parts if part not in calls]
         groups = [(rest, False), *(([part], False) for part in calls), (given, True)]
-        groups = [(self._evaluable(group, whole, after), after) for group, after in groups]
+        groups = [(known, after) for group, after in groups if (known := self._evaluable(group, whole, after))]
 
         def losses(moves: Mapping[str, np.ndarray]) -> np.ndarray:
             known: dict[str, Any] = {}
@@ -271,8 +271,17 @@ class Step:
         items = [item for item in self.inputs if item.change.any() or item.before.shape in shapes]
         items = sorted(items, key=lambda item: not item.change.any())[:CHANGED]
         ways = [[np.random.default_rng(seed).normal(size=item.before.shape) for seed in (0, 1)] for item in items]
-        rises = [[(losses({item.text: STEP * way}) - losses({item.text: -STEP * way})) / (2 * STEP) for way in pair]
-                 for item, pair in zip(items, ways, strict=True)]  # fmt: skip
+        unmoved = losses({}) if items else np.zeros(0)
+
+        def slopes_of(item: Changed, pair: Sequence[np.ndarray]) -> list[np.ndarray]:
+            """How much each loss rises in two directions; most arrays move none, such as those of an optimizer."""
+            ahead = losses({item.text: STEP * pair[0]})
+            if np.array_equal(ahead, unmoved, equal_nan=True):
+                return [ahead - unmoved] * 2
+            sides = [(ahead, pair[0]), (losses({item.text: STEP * pair[1]}), pair[1])]
+            return [(there - losses({item.text: -STEP * way})) / (2 * STEP) for there, way in sides]
+
+        rises = [slopes_of(item, pair) for item, pair in zip(items, ways, strict=True)]
         for n, measure in enumerate(measures):
             slopes = [(item, pair, [rise[n] for rise in both])
                       for item, pair, both in zip(items, ways, rises, strict=True)]  # fmt: skip
@@ -289,7 +298,7 @@ class Step:
         def value(texts: Sequence[str]) -> Any:
             return self.moved(setup, {}, self.after(texts) if after else f"[{', '.join(texts)}]")
 
-        return parts if value(parts) is not None else [part for part in parts if value([part]) is not None]
+        return parts if not parts or value(parts) is not None else [part for part in parts if value([part]) is not None]
 
     def _descent(
         self, measure: Measure, slopes: Sequence[Slopes], rates: Rates
