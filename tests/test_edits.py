@@ -135,7 +135,7 @@ EXPRESSIONS = [
     ("dh @ W1.T", "dh * W1.T", LAYERS, 15),
     ("np.einsum('ij,ib->jb', W1, X)", "np.einsum('ij,ij->jb', W1, X)", LAYERS, 20),
     ("images[:, :, i * s:i * s + k, j * s:j * s + k]", "images[:, :, i:i + k, j:j + k]", WINDOWS, 40),
-    ("images[:, :, i:i + k, j:j + k]", "images[:, :, i * s:i * s + k, j * s:j * s + k]", WINDOWS, 40),
+    ("images[:, :, i:i + k, j:j + k]", "images[:, :, s * i:s * i + k, s * j:s * j + k]", WINDOWS, 40),
     ("np.einsum('nd,nh->dh', X, dh)", "np.einsum('nd,nh->hd', X, dh)", LAYERS, 5),
     ("dout * gamma", "dout", NORM, 30),
     ("dout * gamma", "dout * beta", NORM, 20),

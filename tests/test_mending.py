@@ -100,6 +100,7 @@ def test_sources_that_go_on(tmp_path: Path) -> None:
     "W = {}['W']\n",
     "s = [np.ones(2)]\nd = s.pop() @ np.ones(3)\n",
     "a = np.ones(2); b = a @ np.ones(3)\n",
+    "counts = np.zeros(3)\ncounts[7] += 1 / 100\n",
 ])
 def test_what_has_another_cause_or_would_not_be_the_same_twice_is_left_alone(source: str, tmp_path: Path) -> None:
     assert not list(mended(source, stopped(source, tmp_path / "stopped.py")))

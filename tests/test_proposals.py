@@ -975,3 +975,95 @@ def test_the_wrong_one_of_a_list_of_gradients_is_asked_about_too(tmp_path: Path)
     (outcome,) = outcomes(str(script))
     assert outcome.report is not None
     assert outcome.report.headline == "wrong: shift (of 3 gradients)"
+
+
+TOGETHER = """
+import numpy as np
+
+rng = np.random.default_rng(4)
+X, y = rng.normal(size=(12, 3)), rng.normal(size=12)
+w, b = rng.normal(size=3), rng.normal(size=())
+
+
+def cost_and_slopes(w, b, reg):
+    off = X @ w + b - y
+    cost = np.mean(off ** 2) + reg * np.sum(w ** 2)
+    dw, db = 2 * X.T @ off / len(y) + 2 * reg * w, 2 * np.mean(off)
+    return dw, db, cost
+"""
+
+
+@pytest.mark.parametrize(("right", "wrong", "is_likely"), [
+    ("", "", True), ("return dw, db, cost", "return cost, np.mean(off > 0), dw, db", True),
+    ("2 * X.T @ off", "2 * X.T @ np.abs(off)", False)])  # of one number, as b is, nobody can tell
+def test_a_question_is_asked_whether_or_not_its_gradients_agree(
+    right: str, wrong: str, is_likely: bool, tmp_path: Path
+) -> None:
+    """The loss may stand anywhere; a number that is made, as the penalty here, fits to all that the script has."""
+    script = tmp_path / "script.py"
+    script.write_text(TOGETHER.replace(right, wrong), encoding="utf-8")
+    (proposal,) = proposed(str(script))
+    assert told(proposal) == "--both cost_and_slopes(w, b, reg) of w b"
+    assert proposal.is_likely is is_likely
+
+
+SCORED = """
+import numpy as np
+
+rng = np.random.default_rng(5)
+scores = rng.normal(size=(40, 3))
+
+
+def softmax_loss(scores, y):
+    p = np.exp(scores)
+    p /= p.sum(axis=1, keepdims=True)
+    loss = -np.mean(np.log(p[np.arange(len(y)), y]))
+    d = p.copy()
+    d[np.arange(len(y)), y] -= 1
+    return loss, d / len(y)
+
+
+def energy(W, X):
+    return 0.5 * np.sum((X @ W) ** 2)
+
+
+def energy_grad(W, X):
+    return X.T @ (X @ W)
+
+
+W, X = rng.normal(size=(3, 2)), rng.normal(size=(8, 3))
+"""
+
+
+def test_labels_that_are_made_for_other_samples_accuse_nobody(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCORED, encoding="utf-8")
+    (outcome,) = outcomes(str(script))
+    assert outcome.report is not None
+    assert outcome.report.headline == "right: 1 gradient"
+
+
+BATCHES = """
+import numpy as np
+
+rng = np.random.default_rng(6)
+X, Y = rng.normal(size=(60, 4)), rng.normal(size=(60, 2))
+P = {"W": rng.normal(size=(4, 2))}
+W = rng.normal(size=(4, 2))
+for k in range(5):
+    idx = rng.permutation(60)[:10]
+    xb, yb = X[idx], Y[idx]
+    off = xb @ W - yb
+    loss = np.mean(off ** 2)
+    dOut = 2 * off / off.size
+    dX = dOut @ W.T
+    dW = xb.T @ dOut
+    W -= 0.1 * dW
+"""
+
+
+def test_data_of_other_samples_than_their_gradient_are_not_asked_about(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(BATCHES, encoding="utf-8")
+    (proposal,) = proposed(str(script))
+    assert told(proposal).rpartition(" of ")[2] == "W"

@@ -24,7 +24,7 @@ _GRADIENT_OF = re.compile(
     r"(?:(?:del(?:ta)?_|(?:gradient|slope|deriv)[a-z]*_|d|∂|grads?|nabla_?|∇|g)(?:(?:L|J|E|C|loss|cost)(?=_|/|d|∂))?[_/]*[d∂]?[_/]*)"
     r"(?P<name>.+)"
 )
-_GRADIENT_AFTER = re.compile(r"(?P<name>.+?)(?:[_.]?[gG]rads?|_(?:gradient|slope|deriv)[a-z]*)")
+_GRADIENT_AFTER = re.compile(r"(?P<name>.+?)(?:[_.]?[gG]rads?|_gradients?)")
 _OF_LOSS = re.compile(r"d_(?:L|J|E|C|loss|cost)_d_?(?P<name>.+)")  # as in d_L_d_W
 
 

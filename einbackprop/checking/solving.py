@@ -380,8 +380,7 @@ def _read(
 
 def _added(trial: Trial, read: Review, other: Elsewhere) -> dict[str, Added]:
     """What other sizes and reading the code add to the facts of each gradient."""
-    seen = [facts.differs or facts.uncertain for facts in trial.facts if facts.name in read.forgiven]
-    changes = [outcome.max_error for outcome in seen if outcome is not None]
+    changes = [facts.differs.max_error for facts in trial.facts if facts.name in read.forgiven and facts.differs]
     return {
         facts.name: Added(
             elsewhere=other.wrong.get(facts.name, ""), meant=other.certain or read.agrees, untried=other.is_cut,

@@ -326,8 +326,7 @@ TABLE = (
     Row(("agrees",), "right", "proof"),
     Row(("kink",), "kink", "", "a kink: the loss has another slope on each side of these values (as relu at 0, a tie "
         "in max), so any value between the two is as good"),
-    Row(("guard", "uncertain"), "right", "close", "{guard}; that changes it by up to {guard_changes:.1g} "
-        "of its largest entry"),
+    Row(("guard", "uncertain"), "right", "close", "{guard}; that changes it by less than differences of the loss tell"),
     Row(("uncertain",), "undecided", "", "the reference is not certain enough here to tell whether the gradient is "
         "right"),
     Row((), "undecided", "", "no values were found at which the loss is a finite number"),

@@ -97,8 +97,8 @@ class Judge:
     def _is_right(self, version: Version, experiment: Experiment, error: str) -> bool:
         """Whether every gradient is right at another state, or that says nothing: where the code raises as it did
         before, it may have sizes that the code does not take. What it takes from the statement on at which it stopped
-        everywhere was not known when sizes were chosen: there may be velocities, of the user's sizes. If that is what
-        was changed, it has to go on.
+        everywhere was not known when sizes were chosen: there may be velocities, of the user's sizes. Where the
+        function or the class was changed in which it stopped, that statement has to go on.
         """
         if not experiment.wrong(experiment.run()):
             return True
@@ -106,8 +106,8 @@ class Judge:
         if raised is None or self._stopped is None:
             return raised is not None and repr(raised) == error
         file, line, _ = self._stopped
-        is_changed = (file, statements_of(file).position(line)) in version.trees
-        return repr(raised) == error or place_of(raised) != self._stopped or not is_changed
+        is_around_changed = (file, statements_of(file).position(line)) in version.trees
+        return repr(raised) == error or place_of(raised) != self._stopped or not is_around_changed
 
     def left(self, version: Version) -> frozenset[str] | None:
         """The gradients that are wrong at the first state; None if the loss is no longer what it was."""

@@ -117,7 +117,7 @@ class Counters:
 
     @property
     def loops(self) -> frozenset[Hashable]:
-        """The loops that have letters, but for those of which it is not known which of several dimensions it is."""
+        """The loops that have letters, without those that may go through any of several dimensions of one size."""
         return frozenset(loop for loop, _ in self._letters if loop not in self._unsure)
 
     def loops_of(self, letters: str) -> set[Hashable]:
@@ -158,7 +158,7 @@ class Counters:
             known = self._new(wished)
             self._letters[loop, rounds] = known
             through = [letter for letter in told.letter if self.size(letter) == rounds]
-            if len(through) > 1:  # of [[x[i, j] for j in range(m)] for i in range(n)] with n = m
+            if len(through) > 1:  # as where n = m: [[x[i, j] for j in range(m)] for i in range(n)]
                 self._unsure.add(loop)
             if len(through) == 1:
                 self._add(through[0], known)

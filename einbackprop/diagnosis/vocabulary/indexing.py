@@ -74,8 +74,10 @@ def strided(expression: Expression) -> Iterator[Edit]:
             continue
         nodes = [place.node for place in starts]
         if all(isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) for node in nodes):
-            changes = {id(node): node.left for node in nodes}
-            yield expression.everywhere(changes, 1.3, "the stride is too much in {}", window)
+            sides = [{ast.unparse(node.left): node.right, ast.unparse(node.right): node.left} for node in nodes]
+            for stride in sorted(set.intersection(*map(set, sides))):
+                changes = {id(node): others[stride] for node, others in zip(nodes, sides, strict=True)}
+                yield expression.everywhere(changes, 1.3, "the stride {} is too much in {}", stride, window)
         counted = {name for node in nodes for name in names_in(node)}
         strides = [size for size in expression.hand.sizes if size.isidentifier() and size not in counted]
         usual = 1.2 if len(begun) > 1 else 1.5

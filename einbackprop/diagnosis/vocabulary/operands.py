@@ -79,7 +79,7 @@ def left_out(expression: Expression) -> Iterator[Edit]:
 def copied(expression: Expression) -> Iterator[Edit]:
     """A copy of an argument that would be changed through another name."""
     for place in expression.operands:
-        if place.outer is not None and place.is_argument:
+        if place.is_argument:
             new = call(attribute(place.node, "copy"), [])
             yield expression.edit(place, new, 2.4, "a copy is needed here: {}.copy()", place)
 

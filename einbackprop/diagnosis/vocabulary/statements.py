@@ -108,9 +108,9 @@ def update(statement: Any, hand: Hand) -> Iterator[Edit]:
 
 def copied(statement: Any, hand: Hand) -> Iterator[Edit]:
     """A copy of what is changed in place before its other name is read: as a value it is the same."""
-    value = statement.value if isinstance(statement, ast.Assign) else None
+    value = statement.value if isinstance(statement, ast.Assign | ast.Return) else None
     if isinstance(value, OPERANDS):
-        new = ast.Assign(statement.targets, call(attribute(value, "copy"), []))
+        new = altered(statement, value=call(attribute(value, "copy"), []))
         yield one(1.6, f"a copy is needed here: {ast.unparse(value)}.copy()", new)
 
 

@@ -267,8 +267,12 @@ class Script:
 
     @cached_property
     def numbers(self) -> frozenset[str]:
-        """The names that hold numbers of floating point and nothing else."""
-        return frozenset(numbers_in(statement for scope in self.scopes for statement in scope.statements))
+        """The names that hold numbers of floating point and nothing else; parameters and counters may hold others."""
+        statements = [statement for scope in self.scopes for statement in scope.statements]
+        loops = [node.id for one in statements if isinstance(one, ast.For) for node in ast.walk(one.target)
+                 if isinstance(node, ast.Name)]  # fmt: skip
+        return frozenset(numbers_in(statements)).difference(
+            loops, *(item.parameters for item in self.definitions))  # fmt: skip
 
     @cached_property
     def updating(self) -> frozenset[str]:
@@ -372,9 +376,9 @@ def script_of(tree: ast.Module) -> Script:
             module += statements_in([statement])
     made_by = {item.name: item for item in definitions if not item.owner}
     bound = [one for statement in (*module, *guarded) for one in functions_bound(statement, made_by)]
-    definitions += map(Definition, bound)
     scopes = [Scope(tuple(module)), Scope(tuple(guarded), runs=False)]
     scopes += [Scope(item.statements, item, runs=False) for item in definitions]
+    definitions += (Definition(item) for item in bound if item.name not in made_by)
     return Script(tuple(definitions), tuple(scopes), classes)
 
 

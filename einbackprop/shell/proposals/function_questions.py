@@ -48,6 +48,7 @@ class FunctionSearch(Search):
         items.sort(key=lambda item: item.name in inner)
         covered: set[str] = set()
         found: list[Proposal] = []
+        mixed: list[Proposal] = []
         left: list[Definition] = []
         begun = time.monotonic()
         for item in items:
@@ -55,12 +56,14 @@ class FunctionSearch(Search):
                 continue
             left_over = SECONDS - (time.monotonic() - begun)
             proposal = in_time(item.called, partial(self.of, item), None, left_over) if left_over > 0 else None
-            if proposal is None:
+            if proposal is not None and self._is_mixed(proposal):
+                mixed.append(proposal)
+            if proposal is None or self._is_mixed(proposal):
                 left.append(item)
                 continue
             covered |= self._called_by(item)
             found.append(proposal)
-        found = self.without_helpers(found)
+        found = self.without_helpers(found or mixed)
         found.sort(key=lambda proposal: bool(proposal.question and proposal.question.forward))
         shared = {name for name in covered if len({one.owner for one in self.script.functions(name)}) > 1}
         missing = [item.called for item in left if (item.name not in covered or item.name in shared)
@@ -115,10 +118,15 @@ class FunctionSearch(Search):
             if found is not None and found.is_likely:
                 return found
             first = first or found
-        # what is made need not fit to what the script has, and nothing may show it: labels of fewer samples than scores
-        is_mixed = first is not None and first.question is not None and any(MADE in note for note in first.notes) and (
-            any(re.split(r"\W", root)[0] in self.names for root in first.question.wrt))  # fmt: skip
-        return None if is_mixed else first
+        return first
+
+    def _is_mixed(self, found: Proposal) -> bool:
+        """Whether a question that is not likely is of the script's own arrays and of some that were made: these need
+        not fit to each other, and nothing may show it, as of labels for fewer samples than there are scores.
+        """
+        roots = found.question.wrt if found.question is not None else ()
+        is_made = any(MADE in note for note in found.notes) and re.search(r"= .*\brandom\.", found.setup)
+        return bool(is_made) and not found.is_likely and any(re.split(r"\W", root)[0] in self.names for root in roots)
 
     def _both(self, resolver: Resolver, item: Definition) -> Proposal | None:
         """One function that returns a loss and its gradients."""
@@ -143,7 +151,7 @@ class FunctionSearch(Search):
         roots, left = self.roots(without(result, place), names, term, losses=[f"{term.text}[{place}]"])
         if not roots:
             return None
-        return self.proposal(Question(roots, both=term.text), term.setup, resolver, left=left)
+        return self.proposal(Question(roots, both=term.text), term.setup, resolver, left=left, place=place)
 
     def _left_beside(self, item: Definition, term: Term, place: int) -> tuple[str, Any] | None:
         """The loss that a method returns with the gradients that it leaves on its object, as one expression, and these

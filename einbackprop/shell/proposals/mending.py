@@ -10,7 +10,7 @@ import ast
 import itertools
 import linecache
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import FrameType
@@ -26,6 +26,7 @@ from einbackprop.diagnosis.vocabulary.expression import Place
 from einbackprop.world.ownership import is_users
 
 from .proposal import Proposal
+from .updates import momentum_of, numbers_in, update_of
 
 MOST, TRIED, DEAREST = 3, 60, 2.5
 """How many sources are made for one statement, of how many edits, and what these cost at most."""
@@ -141,9 +142,9 @@ def _going_on(source: str, statement: Any, frame: FrameType) -> Iterator[Mended]
     hand = hand_of(local, frame.f_globals, around, statement=statement)
     value = _value_of(statement)
     assert value is not None
-    if (kept := _where_shapes_fit(statement)) is not None and _has_value(statement, kept, frame):
+    numbers = numbers_in(node for node in ast.walk(statements_of_text(source).tree) if isinstance(node, ast.stmt))
+    if (kept := _where_shapes_fit(statement, numbers)) is not None and _has_value(statement, kept, frame):
         yield _with_new(source, statement, kept, value)[1]
-        return
     edits = expression_edits(value, hand, statement=statement, limit=DEAREST)
     for edit in itertools.islice(edits, TRIED):
         made = _with_edit(source, statement, edit)
@@ -161,23 +162,21 @@ def _with_edit(source: str, statement: Any, edit: Edit) -> tuple[ast.expr, Mende
     return _with_new(source, statement, new, old, place)
 
 
-def _where_shapes_fit(statement: Any) -> ast.expr | None:
-    """What a statement that updates entry by entry may add, or assign, so that what has another shape is left out:
-    ``W -= rate * dW`` shows no mistake, it only meets one. None of any other statement.
+def _where_shapes_fit(statement: Any, numbers: Collection[str]) -> ast.expr | None:
+    """What a statement that updates something, ``W -= rate * dW`` or an average that goes on, may add or assign so that
+    what has another shape is left out: it shows no mistake, it only meets one. None of any other statement.
     """
     value, is_added = _value_of(statement), isinstance(statement, ast.AugAssign)
-    targets = [statement.target] if is_added else getattr(statement, "targets", [])
-    nodes = list(ast.walk(value)) if value is not None else []
-    is_plain = not any(isinstance(node, ast.Call | ast.MatMult | ast.IfExp) for node in nodes)
-    if value is None or len(targets) != 1 or not is_plain or not isinstance(value, ast.BinOp):
+    if value is None or not (update_of(statement, None, numbers) or momentum_of(statement)):
         return None
-    held = ast.unparse(targets[0])
+    nodes = list(ast.walk(value))
     inner = {id(one) for node in nodes if isinstance(node, ast.Attribute | ast.Subscript)
              for one in ast.walk(node) if one is not node}  # fmt: skip
     read = [ast.unparse(node) for node in nodes if id(node) not in inner
             and isinstance(node, ast.Name | ast.Attribute | ast.Subscript)]  # fmt: skip
-    if not is_added and held not in read:
+    if not read or any(isinstance(node, ast.Call | ast.MatMult) for node in nodes):
         return None
+    held = ast.unparse(statement.target if is_added else statement.targets[0])
     fits = f"{{getattr(one, 'shape', ()) for one in ({', '.join(read)},)}} <= {{(), getattr({held}, 'shape', ())}}"
     return parse_python(f"{ast.unparse(value)} if {fits} else {held}{' * 0' if is_added else ''}", "eval").body
 

@@ -32,7 +32,7 @@ class Proposal:
         The script's text with statements of its own as a function, where these are what is asked about; None where the
         script is asked about as it is.
     is_likely
-        Whether a gradient is that of the loss but for a factor; there is no doubt of a layer.
+        Whether a gradient is that of the loss but for a factor, or nobody can tell, as of a layer.
     """
 
     question: Question | None = None

@@ -207,10 +207,12 @@ def of_mended(
             with suppress(ScriptError), again(Rewriting(one.text)) as (names, more):
                 more = errors_under_guard(one.text, again) if under_guard else more
                 asks = partial(_found, names, one.text, again, Trials(names))
-                if more:
-                    asks = partial(of_mended, one.text, again, more[:1], known, most - 1, under_guard=under_guard)
-                goes_on = not more or (n == 0 and most > 0)
-                asked = in_time("a script that goes on", asks, list[Proposal]()) if goes_on else []
+                asked: list[Proposal] = []
+                if more and n == 0 and most > 0:
+                    later = partial(of_mended, one.text, again, more[:1], known, most - 1, under_guard=under_guard)
+                    asked = in_time("a script that goes on", later, asked)
+                if not asked and (under_guard or not more):  # what stands under the guard is opened as far as it trains
+                    asked = in_time("a script that goes on", asks, asked)
                 if any(proposal.question not in known for proposal in asked):
                     return [one.taken_back(proposal) for proposal in asked]
     return []

@@ -76,8 +76,11 @@ class Rates:
         """Whether the rate may be one of the script's, but for a mean instead of a sum; of a loss that the script names
         any may, where it names no rate.
         """
-        explained = bool(self.known(found) or self.multiple(found))
-        return found.is_held or explained or (found.loss.named and not self.called)
+        return found.is_held or self.explains(found) or (found.loss.named and not self.called)
+
+    def explains(self, found: Descent) -> bool:
+        """Whether the rate is a number of the script, or a multiple or a part of what is called a rate."""
+        return bool(self.known(found) or self.multiple(found))
 
 
 NO_RATES = Rates((), ())

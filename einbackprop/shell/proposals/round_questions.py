@@ -268,7 +268,8 @@ class RoundSearch:
                 descent, rate, f"{self.call.text}[1:]")  # fmt: skip
             question = Question(descent.of, descent.loss.text, apart)
         said = said_of(descent, rate, "it")
-        return Proposal(question, self.call.text, "\n".join(self.call.setup), notes=(note_of(self.flat), *said))
+        setup, notes = "\n".join(self.call.setup), (note_of(self.flat), *said)
+        return Proposal(question, self.call.text, setup, notes=notes, is_likely=descent.is_sure)
 
 
 def hides_weights(value: Any) -> bool:

@@ -10,10 +10,9 @@ import numpy as np
 
 from einbackprop.checking.answers import ORDER, same
 from einbackprop.checking.certifying import number
-from einbackprop.checking.functions import loss_place
+from einbackprop.checking.functions import without
 from einbackprop.checking.naming import gradient_of
 from einbackprop.core.nesting import Path, label, leaves
-from einbackprop.errors import ScriptError
 
 from ..questions import Question
 from .arguments import Resolver, arguments_in, united
@@ -28,6 +27,8 @@ from .trials import Trials
 
 NOT_CHECKED = "not checked"
 MADE = "made, since the script has no values for"
+TOLD, MOST_ALIKE = 1e-8, 6
+"""Slopes of which one is larger say something; how many gradients are tried for one array that have its shape."""
 ELSEWHERE = 0.3
 """By how much weights are moved where one place does not tell losses apart."""
 
@@ -170,25 +171,40 @@ class Search:
         whole = list(self._parts(setup, gradients.text, roots))
         several = [(root, part) for root, part in whole if len(reals(part)) > 1]
         apart = [(label(root, path), leaf) for root, part in several for path, leaf in reals(part)]
-        for root, part in (*whole, *apart):
-            pairs = [self._slopes(loss.text, setup, root, part, seed) for seed in (0, 1)]
-            ratios = [found / expected for found, expected in filter(None, pairs) if expected and found]
-            if len(ratios) == 2 and abs(ratios[0] - ratios[1]) <= 1e-3 * abs(ratios[0]):
-                return True
-        return False
+        return any(self._ratio(loss.text, setup, root, part)[0] is not None for root, part in (*whole, *apart))
 
-    def _is_likely(self, question: Question, setup: tuple[str, ...]) -> bool:
-        """Whether a gradient is that of the question's loss but for a factor; there is no doubt of a layer, nor of what
-        stops where it is asked.
+    def _is_likely(self, question: Question, setup: tuple[str, ...], place: int) -> bool:
+        """Whether a gradient is that of the question's loss but for a factor; where nothing can be told, there is no
+        doubt: of layers, of single numbers and of what is no double, where all slopes are zero.
         """
-        loss, gradients = question.loss, question.grads
+        loss, given = question.loss, self.trials(setup, question.grads) if question.grads else None
         if question.both:
             result = self.trials(setup, question.both)
-            try:
-                loss, gradients = halves_in(question.both, result)
-            except ScriptError:
-                return result is None
-        return bool(question.forward) or self.is_multiple(Term(loss, setup), Term(gradients, setup), question.wrt)
+            loss = f"({question.both})[{place}]"
+            given = without(result, place) if isinstance(result, tuple | list) and len(result) > 1 else None
+        parts = [np.asarray(leaf) for _, leaf in leaves(given) if isinstance(leaf, np.ndarray | float)]
+        can_tell = False
+        for root in question.wrt if loss and parts else ():
+            for path, held in reals(self.trials(setup, root)):
+                is_telling = held.size > 1 and held.dtype == np.float64  # one number is a multiple of any other
+                alike = [part for part in parts if part.shape == held.shape and is_telling]
+                for part in alike[:MOST_ALIKE]:
+                    ratio, known = self._ratio(loss, setup, label(root, path), part)
+                    if ratio is not None:
+                        return True
+                    can_tell = can_tell or known
+        return not can_tell
+
+    def _ratio(self, loss: str, setup: Sequence[str], root: str, gradient: Any) -> tuple[float | None, bool]:
+        """The one factor by which a gradient is that of a loss in two directions; None where it is not. And whether
+        there is anything to compare.
+        """
+        pairs = [self._slopes(loss, setup, root, gradient, seed) for seed in (0, 1)]
+        known = [(found, expected) for found, expected in filter(None, pairs) if abs(found) + abs(expected) > TOLD]
+        ratios = [found / expected for found, expected in known if expected and found]
+        if len(ratios) == 2 and abs(ratios[0] - ratios[1]) <= 1e-3 * abs(ratios[0]):
+            return ratios[0], True
+        return None, bool(known)
 
     def _parts(
         self, setup: Sequence[str], gradients: str, roots: Sequence[str],
@@ -252,9 +268,11 @@ class Search:
 
     def proposal(
         self, question: Question, setup: Sequence[str], resolver: Resolver,
-        more: Mapping[str, tuple[str, ...]] | None = None, left: Sequence[str] = (),
+        more: Mapping[str, tuple[str, ...]] | None = None, left: Sequence[str] = (), place: int = 0,
     ) -> Proposal:  # fmt: skip
-        """A question with what is to be said of it; ``left`` are gradients that it leaves out."""
+        """A question with what is to be said of it; ``left`` are gradients that it leaves out, and ``place`` is that of
+        the loss in what gives both.
+        """
         question = self._afresh(question, setup)
         made = [name for name, told in resolver.invention.used.items() if any(
             statement.startswith(f"{name} =") for statement in setup)]
@@ -266,29 +284,8 @@ class Search:
         notes += [f"{NOT_CHECKED}: {', '.join(left)}, since nothing was found to take "
                   f"{'it' if len(left) == 1 else 'them'} with respect to"] if left else []  # fmt: skip
         expression = question.grads or question.both or question.backward
-        is_likely = self._is_likely(question, tuple(setup))
+        is_likely = self._is_likely(question, tuple(setup), place)
         return Proposal(question, expression, "\n".join(setup), "", tuple(notes), more or {}, is_likely=is_likely)
-
-
-def halves_in(both: str, result: Any) -> tuple[str, str]:
-    """The expressions of the loss and of its gradients, of one that gives both, and of what it gave.
-
-    >>> halves_in("f(w)", (0.5, np.ones(2)))
-    ('(f(w))[0]', '(f(w))[1]')
-    >>> halves_in("f(w)", (0.5, np.ones(2), np.ones(3)))[1]
-    '[part for n, part in enumerate(f(w)) if n != 0]'
-
-    Raises
-    ------
-    ScriptError
-        Nothing of it can be the loss.
-    """
-    place = loss_place(result, None)
-    if isinstance(result, dict):
-        return f"({both})[{place!r}]", f"{{key: part for key, part in ({both}).items() if key != {place!r}}}"
-    if len(result) == 2:
-        return f"({both})[{place}]", f"({both})[{int(place == 0)}]"
-    return f"({both})[{place}]", f"[part for n, part in enumerate({both}) if n != {place}]"
 
 
 def agree(found: float, expected: float) -> bool:

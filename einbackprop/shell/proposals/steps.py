@@ -289,8 +289,7 @@ class Step:
             found = self._descent(measure, [one for one in slopes if all(np.isfinite(one[2])) and max(
                 map(abs, one[2])) > 1e-9], rates)  # fmt: skip
             if found is not None:
-                is_explained = bool(rates.known(found) or rates.multiple(found))
-                yield replace(found, is_told=not is_explained and all(
+                yield replace(found, is_told=not rates.explains(found) and all(
                     is_called_gradient(text, of) for of, text in found.held.items()))  # fmt: skip
 
     def _evaluable(self, parts: list[str], setup: Sequence[str], after: bool) -> list[str]:
@@ -383,16 +382,21 @@ class Step:
         if all(of in inputs and inputs[of].is_itself(self.holders[text]) for of, text in held.items()):
             held = {}
         shapes, seen = {text: item.before.shape for text, item in inputs.items()}, len(held)
+        moved = {item.text for item in self.changes}
         for of, text in list(held.items()):
             for other, shape in shapes.items():
                 place = in_place_of(of, text, other)
                 value = self.holders.get(place)
-                # one of another shape is wrong, but for axes of one entry
-                if value is not None and other not in held and place not in held.values() and (
-                        value.shape == shape or np.squeeze(value).shape != np.squeeze(np.empty(shape)).shape):
+                if value is None or other in held or place in held.values():
+                    continue
+                # of what is trained, or stands beside it in a dict or a list, one of another shape is wrong
+                is_trained = other in moved or (of.endswith("]") and of.rpartition("[")[0] == other.rpartition("[")[0])
+                is_other = np.squeeze(value).shape != np.squeeze(np.empty(shape)).shape
+                if value.shape == shape or (is_trained and is_other):
                     held[other] = place
         kept_in = {numberless(text) for text in held.values()}  # what is left in one list is told by its shape
-        for item in [one for one in self.changes if one.text not in held and kept_in and self._goes_on(one)]:
+        needed = [item for item, *_ in slopes if item.text in moved and item.text not in held]
+        for item in filter(self._goes_on, needed if kept_in else ()):
             left = [text for text, value in self.holders.items() if value.shape == item.before.shape
                     and text not in held.values() and numberless(text) in kept_in]  # fmt: skip
             if len(left) == 1:

@@ -106,9 +106,9 @@ def update_of(
 
 
 def numbers_in(statements: Iterable[ast.stmt]) -> set[str]:
-    """The names that statements give numbers of floating point, and no values of another kind.
+    """The names that assignments give numbers of floating point, and no values of another kind.
 
-    >>> sorted(numbers_in(ast.parse("a, b = 0.1, 2.0; c = 0.1; c = x").body))
+    >>> sorted(numbers_in(ast.parse("a, b = 0.1, 2.0; c = 0.1; c = x; d[i] = 0.5").body))
     ['a', 'b']
     """
     found: dict[str, bool] = {}
@@ -123,7 +123,7 @@ def numbers_in(statements: Iterable[ast.stmt]) -> set[str]:
             for one, given in pairs:
                 is_number = isinstance(given, ast.Constant) and type(given.value) is float
                 for node in ast.walk(one):
-                    if isinstance(node, ast.Name):
+                    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                         found[node.id] = found.get(node.id, True) and is_number
     return {name for name, is_number in found.items() if is_number}
 
