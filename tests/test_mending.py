@@ -135,3 +135,41 @@ def test_what_an_array_would_outgrow_cannot_be_added_to_it() -> None:
     (statement,) = parse_python("a += 0").body
     values = [parse_python(text, "eval").body for text in ("b", "c", "b[0]", "b[:, :2]")]
     assert [mending._has_value(statement, value, frame) for value in values] == [False, True, True, False]
+
+
+DECAYING = """
+import numpy as np
+
+rng = np.random.default_rng(2)
+X, Y = rng.normal(size=(20, 3)), rng.normal(size=(20, 2))
+
+
+class Net:
+    def __init__(self):
+        self.V, self.W = rng.normal(size=(3, 5)), rng.normal(size=(5, 2))
+
+    def forward(self, X):
+        self.X, self.h = X, np.tanh(X @ self.V)
+        return self.h @ self.W
+
+    def backward(self, d):
+        dW = self.h.T @ d + 0.01 * self.W
+        dh = d @ self.W * (1 - self.h ** 2)
+        return self.X.T @ dh, dW
+
+
+net = Net()
+for step in range(4):
+    out = net.forward(X)
+    dV, dW = net.backward((out - Y) / len(X))
+    net.V -= 0.1 * dV
+    net.W -= 0.1 * dW
+"""
+
+
+def test_a_penalty_that_no_loss_was_found_for_is_no_mistake_beside_the_one_that_stops(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(DECAYING, encoding="utf-8")
+    (outcome,) = outcomes(str(script))
+    assert outcome.report is not None
+    assert [item.write for item in outcome.report.findings] == ["dh = d @ self.W.T * (1 - self.h ** 2)"]

@@ -333,7 +333,10 @@ def _of_crash(problem: Problem, decision: Decision, seed: int) -> list[Finding]:
     if not bare.acts:  # what clips behind the statement that stops clips gradients, and hides what repairs
         trial = replace(trial, user=replace(trial.user, gradients=Unclipped(trial.user.gradients)))
     case = _case(problem, trial, program, Review(), states, paths, seed)
-    return list(diagnose(replace(case, wrong=frozenset(t.name for t in trial.targets)), seed).findings)
+    found = list(diagnose(replace(case, wrong=frozenset(t.name for t in trial.targets)), seed).findings)
+    # a loss that nobody asked about may have a penalty that the gradients have not, or lack theirs: that is no mistake
+    sure = [item for item in found if item.write and item.kind != "a term"] if problem.is_guess else []
+    return sure or found
 
 
 def _once(read: Sequence[Finding], found: Sequence[Finding]) -> Iterator[Finding]:

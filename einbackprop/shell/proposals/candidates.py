@@ -11,7 +11,7 @@ from .invention import TARGET, UPSTREAM
 
 GRADIENTS = re.compile(r"^(?!.*(?:desc|abstieg)).*?(?:grad|back|bprop|bwd|deriv|nabla|jac|bptt)", re.IGNORECASE)
 FALLING = (r"loss|cost|mse|nll|entropy|perd[ai]|perte|co[uû]t|custo|verlust|fehler|kosten|verlies|strata|koszt|"
-           r"kay[iı]p|galat|kerugian")  # fmt: skip
+           r"kay[iı]p|galat|kerugian|biaya|ztr[aá]t|veszt|tappio|f[oö]rlust|kostnad|pierder|poter[iy]")  # fmt: skip
 """What numbers are called of which nobody wants more."""
 LOSS = re.compile(FALLING + r"|objective|error|erro|energy|lik\b|logp|criterion|likelihood|elbo|risk|divergence|"
                   r"^(?:J|L|E|C|ce|f)$", re.IGNORECASE)  # fmt: skip
