@@ -554,6 +554,18 @@ def test_the_line_is_the_one_that_is_wrong(right: str, wrong: str, write: str) -
     assert (finding.line, finding.write) == (line_of(CLIPPED, right), write)
 
 
+def test_memory_that_nothing_was_written_to_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = np.random.default_rng(1)
+    monkeypatch.setattr(np, "empty_like", lambda array: other.normal(size=array.shape))  # not zeros, as it may be
+    text = "import numpy as np\n\ndef loss(W, x): return 0.5 * np.sum((x @ W) ** 2)\n\n"
+    text += "def gradient(W, x):\n    dW = np.empty_like(W)\n    dW += x.T @ (x @ W)\n    return dW\n"
+    module = module_of(text, "unwritten")
+    rng = np.random.default_rng(0)
+    (finding,) = found_in(check(module.loss, module.gradient, rng.normal(size=(3, 2)), rng.normal(size=(5, 3))))
+    assert (finding.line, finding.write) == (6, "dW = np.zeros_like(W)")
+    assert "zeros_like is needed, not empty_like" in finding.message
+
+
 def test_a_sum_over_an_axis_may_have_to_keep_it() -> None:
     text = "import numpy as np\n\ndef loss(b, x): return 0.5 * np.sum((x + b) ** 2)\n\n"
     text += "def gradient(b, x):\n    db = 0.5 * np.sum(x + b)\n    return b * 0 + 2 * db\n"

@@ -238,6 +238,7 @@ def _additions(
     states = [draw.state for draw in decision.draws or () if not draw.data_redrawn]
     own, whole, small = decision.trial, problem, None
     trial, traced = own, None
+    by_chance = own.user.random and not own.user.unsettled  # memory as it was found is filled in a diagnosis
     if whole.pair is not None and not own.user.random:
         small = contained("smaller sizes", partial(shrunk, problem, own), None)
         if small is not None:
@@ -257,7 +258,7 @@ def _additions(
         "the derivation", partial(_is_derived, whole, own.user, t, decision.history), False)}  # fmt: skip
     trial = trial.adding(lambda facts: {"derived": facts.name in derived})
     decision.trial = replace(own, added=trial.added)
-    if not (trial.wrong and diagnosed) or len(states) < 2 or trial.user.random:
+    if not (trial.wrong and diagnosed) or len(states) < 2 or by_chance:
         return read, other, Diagnosis()
     program = traced.program if isinstance(traced, Trace) else None
     case = partial(_case, problem, trial, program, read, states, parameters, seed, small.others if small else ())

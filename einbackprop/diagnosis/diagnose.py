@@ -29,6 +29,7 @@ from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import Repair, new_statements
 from einbackprop.diagnosis.localization import Localization
+from einbackprop.diagnosis.recording import Recording
 from einbackprop.diagnosis.search import Search
 from einbackprop.diagnosis.suspects import arrays_of, needed_of
 from einbackprop.diagnosis.unexplained import Blame
@@ -115,6 +116,8 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
         return Diagnosis()
     sharpen(experiments, case)
     version = Version(case.user.loss.world)
+    if case.user.random and not is_settled(experiments[0], version):
+        return Diagnosis()
     roles = Roles(case.cotangents(experiments[0].state), experiments[0].truth)
     judge = Judge(experiments, roles)
     search = Search(judge, version)
@@ -128,6 +131,13 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     findings = with_formulas(told, version, case)
     wrong = {suspect.site.place for suspect in after.suspects} if after.wrong else set()
     return Diagnosis(findings, differing(before, after), frozenset(wrong))
+
+
+def is_settled(experiment: Experiment, version: Version) -> bool:
+    """Whether the gradients are the same each time, once memory as it was found is filled."""
+    with version.watched_by(Recording()):
+        one, two = experiment.run(), experiment.run()
+    return one is not None and two is not None and all(experiment.alike(one[name], two.get(name)) for name in one)
 
 
 def is_round(repair: Repair, before: Version, after: Version) -> bool:

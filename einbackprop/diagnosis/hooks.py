@@ -21,6 +21,7 @@ import numpy as np
 from einbackprop.capture.instrumentation import MARK
 from einbackprop.capture.observation import imports_of
 from einbackprop.core.source import ADDED, copied_tree
+from einbackprop.diagnosis.vocabulary.reductions import UNWRITTEN
 from einbackprop.world.ownership import is_users_module
 
 LIBRARY = frozenset(dir(builtins))
@@ -47,6 +48,8 @@ class Site:
         The name, attribute or entry that is bound, or the key or keyword that it stands under.
     is_passed : bool
         Whether it is an argument of a call inside the value of a statement.
+    is_unwritten : bool
+        Whether it is memory as it was found, of ``np.empty``.
     """
 
     file: str
@@ -57,6 +60,7 @@ class Site:
     inside: str
     target: str
     is_passed: bool = False
+    is_unwritten: bool = False
 
     @property
     def place(self) -> tuple[str, int]:
@@ -206,9 +210,12 @@ class Hooker(ast.NodeTransformer):
     def _around(self, node: ast.expr, target: str, is_passed: bool = False) -> ast.expr:
         """A call of the hook around a value."""
         own = self._own[id(node)]
+        called = node.func if isinstance(node, ast.Call) else node
+        is_unwritten = self._is_of_library(called) and getattr(called, "attr", "") in UNWRITTEN
         self.sites.append(
-            Site(self._file, self._place, self._statement, own, self._function, self._inside, target, is_passed)
-        )
+            Site(self._file, self._place, self._statement, own, self._function, self._inside, target, is_passed,
+                 is_unwritten)
+        )  # fmt: skip
         # Python warns where a string is called, but not where a conditional expression is.
         hook = ast.IfExp(ast.Constant(True), ast.Constant(MARK + "made"), ast.Constant(None))
         made = ast.Call(hook, [ast.Constant(len(self.sites) - 1), self.visit(node)], [])
@@ -244,10 +251,13 @@ class Hook:
 
     def __init__(self, sites: tuple[Site, ...], watching: list[Watcher], failures: list[Exception]) -> None:
         self._sites, self._watching, self._failures = sites, watching, failures
+        self._unwritten = {number for number, site in enumerate(sites) if site.is_unwritten}
 
     def made(self, number: int, value: Any) -> Any:
         """A statement made a value."""
         watcher, site = self._watching[-1], self._sites[number]
+        if number in self._unwritten and isinstance(value, np.ndarray) and value.dtype.kind == "f":
+            value.fill(np.pi)  # what was found there, nan perhaps, would be another value in each run
         if watcher.sites is not None and site not in watcher.sites:  # most of them, in most of the runs
             return value
         try:

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from einbackprop.checking.answers import stretches
-from einbackprop.diagnosis.experiments import Array, Both, Experiment, Gradients, Made, Shift, stacked
+from einbackprop.diagnosis.experiments import Array, Both, Experiment, Gradients, Made, Shift, flat, stacked
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.jacobians import jacobian
 from einbackprop.diagnosis.recording import Recording, is_handed_on
@@ -185,15 +185,21 @@ class Localization:
         return [n for n, own in self.before.items() if not self.experiment.alike(own, moved.get(n))]
 
     @cached_property
+    def _is_finite(self) -> bool:
+        """Whether all gradients are finite: a value that is not, ``np.log(0)``, was masked before it came there."""
+        return self.before is not None and all(np.all(np.isfinite(flat(g))) for g in self.before.values())
+
+    @cached_property
     def suspects(self) -> list[Suspect]:
         """The statements that the wrong gradients depend on, in the order in which they ran."""
         found: list[Suspect] = []
         for made in self.made:
             if self.is_trusted(made.site) or (made.site.is_passed and self.is_before_loss(self._handed[made.site])):
                 continue
-            if not made.is_finite:  # nothing is to be seen behind it
+            if not made.is_finite and not self._is_finite:  # nothing is to be seen behind it
                 return [Suspect(made, self.wrong, is_fixed=True)]
-            reach = self.reach(made) if self.before is not None and made.entries else None
+            is_moved = self.before is not None and made.entries and made.is_finite
+            reach = self.reach(made) if is_moved else None
             if reach is None and made.site.is_passed:
                 continue  # the statement that it stands in is open as well
             if not reach and selects(made.site.statement):

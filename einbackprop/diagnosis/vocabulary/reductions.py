@@ -15,8 +15,16 @@ KIN = (
     ("triu", "tril"), ("sqrt", "square"), ("cumsum", "sum"), ("cumsum", "cumprod"), ("abs", "sign"), ("sum", "prod"),
     ("logical_and", "logical_or"), ("greater", "less"), ("greater", "greater_equal"), ("less", "less_equal"),
     ("argsort", "sort"), ("hstack", "vstack"), ("add", "subtract"), ("multiply", "divide"), ("kron", "outer"),
+    ("empty", "zeros"), ("empty_like", "zeros_like"),
 )  # fmt: skip
 """Functions that people take for one another."""
+USUAL = frozenset((
+    ("mean", "sum"), ("max", "min"), ("min", "max"), ("argmax", "argmin"), ("argmin", "argmax"), ("empty", "zeros"),
+    ("empty_like", "zeros_like"),
+))  # fmt: skip
+"""Those that are taken most, each with what was meant."""
+UNWRITTEN = frozenset({"empty", "empty_like"})
+"""Functions that give memory as it was found: other numbers in each run."""
 
 
 def other_axis(expression: Expression) -> Iterator[Edit]:
@@ -60,9 +68,10 @@ def kin(expression: Expression) -> Iterator[Edit]:
         node, called = place.node, expression.called(place.node)
         for group in KIN:
             for other in group if called in group else ():
+                if other in UNWRITTEN:
+                    continue
                 new = ast.Call(attribute(node.func.value, other), node.args, node.keywords)
-                usual = (("mean", "sum"), ("max", "min"), ("min", "max"), ("argmax", "argmin"), ("argmin", "argmax"))
-                cost = 1.0 if (called, other) in usual else 1.15 if other == "mean" else 1.4
+                cost = 1.0 if (called, other) in USUAL else 1.15 if other == "mean" else 1.4
                 yield expression.edit(place, new, cost, "{} is needed, not {}", other, called)
 
 
