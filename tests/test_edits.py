@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,6 +92,10 @@ EXPRESSIONS = [
     ("dh.sum(axis=0)", "dh", LAYERS, 10),
     ("dh.sum(axis=0)", "dh.mean(axis=0)", LAYERS, 3),
     ("np.mean(dh, axis=0)", "np.sum(dh, axis=0)", LAYERS, 10),
+    ("np.cumsum(dh[::-1])[::-1]", "np.cumsum(dh)", LAYERS, 50),
+    ("np.cumsum(dh)", "np.cumsum(dh[::-1])[::-1]", LAYERS, 20),
+    ("np.zeros_like(W1)", "np.empty_like(W1)", LAYERS, 3),
+    ("dh * np.exp(z)", "dh * h", replace(LAYERS, phrases=(value_of("np.exp(z)"),)), 300),
     ("dh.sum(axis=1, keepdims=True)", "dh.sum(axis=1)", LAYERS, 15),
     ("dh.sum(axis=1)", "dh.sum(axis=1, keepdims=True)", LAYERS, 15),
     ("dh", "dh.sum(axis=1)", LAYERS, 30),
@@ -389,7 +394,7 @@ def test_a_range_is_seldom_wrong() -> None:
     (loop,) = parse_python("for t in range(T):\n    dh = dh_next").body
     edits = {ast.unparse(edit.statements[0]).split(":")[0]: edit for edit in statement_edits(loop, LOOP)
              if edit.statements}  # fmt: skip
-    assert edits["for t in range(T - 1)"].cost >= 2.4 > edits["for t in reversed(range(T))"].cost
+    assert edits["for t in range(T - 1)"].cost >= 1.9 > edits["for t in reversed(range(T))"].cost
 
 
 def test_statements_have_the_place_of_the_one_they_stand_for() -> None:
@@ -462,6 +467,25 @@ def test_a_hand_holds_what_a_frame_has() -> None:
     assert hand.functions == ("scale",)
     assert {"cache", "hs"} <= {*hand.others}
     assert (hand.literals, hand.numpy, hand.wanted) == (("0.1",), "xp", (5, 3))
+
+
+def test_functions_are_given_as_many_arguments_as_they_take() -> None:
+    code = "def f(x): return x\n\ndef g(x, y, *, z=0): return x\n\ndef h(*x): return x\n\ndef use(a): return f(a)"
+    names: dict[str, Any] = {}
+    exec(compile(code, __file__, "exec"), names)
+    hand = hand_of({"a": np.ones(3)}, names, parse_python(code).body[-1])
+    counts = {name: [n for n in range(5) if hand.accepts(name, n)] for name in ("f", "g", "h", "unknown")}
+    assert counts == {"f": [1], "g": [2, 3], "h": [0, 1, 2, 3, 4], "unknown": [0, 1, 2, 3, 4]}
+    made = {ast.unparse(edit.value) for edit in expression_edits(value_of("f(a)"), hand) if edit.value}
+    assert "h(a)" in made
+    assert "g(a)" not in made
+
+
+def test_an_object_that_is_made_stays_one() -> None:
+    hand = replace(LAYERS, makes_object=True)
+    made = {ast.unparse(edit.value) for edit in expression_edits(value_of("Node(X, W1)"), hand) if edit.value}
+    assert "Node(X, W2)" in made
+    assert not [text for text in made if "Node(X, W1)" in text]
 
 
 def test_a_hand_makes_no_entries() -> None:

@@ -1,5 +1,6 @@
 """What is found is on its line, and what is to be written there repairs: through the check alone."""
 
+import ast
 import importlib.util
 import io
 from contextlib import redirect_stdout
@@ -17,6 +18,8 @@ from einbackprop import check
 from einbackprop.checking.reports import Report
 from einbackprop.checking.verdicts import Finding
 from einbackprop.diagnosis.experiments import EndlessError, limited
+from einbackprop.diagnosis.likelihood import new_statements
+from einbackprop.diagnosis.repair import Round
 from einbackprop.diagnosis.trying import is_pure
 
 CASES = [(name, mistake) for name, script in REPAIRED.items() for mistake in script.mistakes]
@@ -564,6 +567,93 @@ def test_memory_that_nothing_was_written_to_is_named(monkeypatch: pytest.MonkeyP
     (finding,) = found_in(check(module.loss, module.gradient, rng.normal(size=(3, 2)), rng.normal(size=(5, 3))))
     assert (finding.line, finding.write) == (6, "dW = np.zeros_like(W)")
     assert "zeros_like is needed, not empty_like" in finding.message
+
+
+GRAPH = """\
+import numpy as np
+
+
+class Node:
+    def __init__(self, val, parents=()):
+        self.val, self.parents = np.asarray(val, dtype=float), parents
+        self.grad, self._back = np.zeros_like(self.val), None
+
+    def __add__(self, o):
+        return add(self, o)
+
+    def __mul__(self, o):
+        return mul(self, o)
+
+    def backward(self):
+        order, seen = [], set()
+        def visit(n):
+            if id(n) not in seen:
+                seen.add(id(n))
+                for p in n.parents:
+                    visit(p)
+                order.append(n)
+        visit(self)
+        self.grad = np.ones_like(self.val)
+        for n in reversed(order):
+            if n._back is not None:
+                n._back(n.grad)
+
+
+def same(g):
+    return g * 1.0
+
+
+def add(a, b):
+    out = Node(a.val + b.val, (a, b))
+    def back(g):
+        a.grad = a.grad + same(g)
+        b.grad = b.grad + same(g)
+    out._back = back
+    return out
+
+
+def mul(a, b):
+    out = Node(a.val * b.val, (a, b))
+    def back(g):
+        a.grad = a.grad + same(g * b.val)
+        b.grad = b.grad + same(g * a.val)
+    out._back = back
+    return out
+
+
+def output(w, v, s, x):
+    w, v, s, x = Node(w), Node(v), Node(s), Node(x)
+    h = w * x
+    return w, v, s, (h * v + h) * s
+
+
+def loss(w, v, s, x):
+    return np.sum(output(w, v, s, x)[-1].val)
+
+
+def gradients(w, v, s, x):
+    w, v, s, out = output(w, v, s, x)
+    out.backward()
+    return w.grad, v.grad, s.grad
+"""
+
+
+def test_a_gradient_that_is_not_added_up_in_a_graph_is_no_mistake_of_the_forward(
+    monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``mul(o, self)``, whose gradients are added up the other way round, would repair it too; what makes the nodes of
+    the graph is of the forward, and comes last."""
+    tried, works = [], Round._works
+    monkeypatch.setattr(Round, "_works", lambda self, repair: (
+        tried.extend(map(ast.unparse, new_statements(repair))) or works(self, repair)))  # type: ignore[func-returns-value]
+    wrong = "        a.grad = same(g * b.val)"
+    module = module_of(GRAPH.replace("        a.grad = a.grad + same(g * b.val)", wrong), "graph")
+    arrays = np.random.default_rng(0).normal(size=(4, 3))
+    (finding,) = found_in(check(module.loss, module.gradients, *arrays, wrt=(0, 1, 2)))
+    assert finding.line == line_of(GRAPH, "        a.grad = a.grad + same(g * b.val)")
+    assert finding.write == "a.grad += same(g * b.val)"
+    assert finding.write in tried
+    assert not any(text.startswith(("out = Node", "return mul", "mul(")) for text in tried)
 
 
 def test_a_sum_over_an_axis_may_have_to_keep_it() -> None:

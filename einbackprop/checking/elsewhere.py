@@ -71,8 +71,9 @@ def free_dimensions(program: Program, arrays: Sequence[Array], parameters: Colle
 
 
 def written_out(size: int, program: Program, numbers: Collection[int]) -> bool:
-    """Whether a number in the program could be a size, as in ``/ len(X)`` or ``/ (n - 1)``: then the size must stay."""
-    likely = {size - 1, 2 * size, size * size} | {size * d.size for d in program.dimensions}
+    """Whether a number in the program could be a size, as in ``/ len(X)``, ``/ (n - 1)`` or ``2 / n``: then the size
+    must stay."""
+    likely = {size - 1, 2 * size, size * size, size / 2} | {size * d.size for d in program.dimensions}
     return size > 1 and (size in numbers or any(n in likely for n in numbers if n > 2))
 
 

@@ -161,8 +161,9 @@ class Likelihood:
         return self._of_statement(suspect) + (IDLE if is_idle else 0.0)
 
     def spoils(self, suspect: Suspect) -> bool:
-        """Whether right gradients depend on a statement as well."""
-        return bool(suspect.reach - self._localization.wrong)
+        """Whether right gradients depend on a statement as well: of an object that the forward makes, a layer or a node
+        of a graph, all do, as far as is known."""
+        return bool(suspect.reach - self._localization.wrong) or (suspect.is_fixed and self.is_forward(suspect.site))
 
     def strain(self, repair: Repair, version: Version, broken: Collection[Site]) -> float:
         """How unlikely an edit is for what the other statements make with it, though every gradient is right: something

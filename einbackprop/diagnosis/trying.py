@@ -21,11 +21,13 @@ from einbackprop.core.nesting import attributes_of
 from einbackprop.core.source import compile_tree
 from einbackprop.diagnosis.experiments import (
     Array,
+    EndlessError,
     Experiment,
     conformed,
     copied,
     flat,
     is_number,
+    limited,
     numbers,
     plain,
     shapes_of,
@@ -34,11 +36,13 @@ from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.suspects import Suspect
 from einbackprop.diagnosis.versions import is_of_number, mangled
 from einbackprop.diagnosis.vocabulary import Edit, Edits, Hand, hand_of
-from einbackprop.diagnosis.vocabulary.hand import MISSING, is_array, value_of
+from einbackprop.diagnosis.vocabulary.hand import MISSING, is_array, is_object, value_of
 from einbackprop.diagnosis.vocabulary.trees import Numbering
 from einbackprop.world.calls import is_from_outside
 from einbackprop.world.ownership import is_users_class
 
+MOST_LINES, FEWEST_LINES = 20_000, 500
+"""Lines that functions of the user's may run in an edit that is evaluated, first and in the end."""
 USUAL = (1.5, 3.5)
 """Where tiers are divided: some tens of edits of a statement cost less, and some thousands of the deep ones."""
 RUNS = 60
@@ -121,6 +125,7 @@ class Table:
         self._edits: Edits | None = None
         self._seen: set[tuple[int, int]] = set()
         self._numbering = Numbering()
+        self._allowance = Allowance()
         self._runs = self.evaluated = 0
 
     def begin(self, tier: Tier) -> None:
@@ -130,12 +135,14 @@ class Table:
     def run(self, value: Any, frame: FrameType, literals: tuple[str, ...]) -> None:
         """The statement made a value, or raised: evaluate the edits of this pass."""
         names = {**frame.f_globals, **frame.f_locals}
-        names |= {name: on_copies(held) for name, held in names.items() if isinstance(held, FunctionType)}
+        names |= {name: on_copies(held, self._allowance) for name, held in names.items()
+                  if isinstance(held, FunctionType)}  # fmt: skip
         if self.hand is None:
             own = np.shape(value) if self.keeps_shape and is_number(value) else None
             wanted = self.wanted or self.suspect.grown or own
             site = self.suspect.site
-            self.hand = hand_of(frame.f_locals, frame.f_globals, site.function, literals, wanted, site.statement)
+            hand = hand_of(frame.f_locals, frame.f_globals, site.function, literals, wanted, site.statement)
+            self.hand = replace(hand, makes_object=is_object(value) and not shapes_of(value))
         if self._runs == 0:
             self.trials = list(islice(self._candidates(names, self.hand), max(0, MOST_EDITS - self.evaluated)))
             self.evaluated += len(self.trials)
@@ -181,13 +188,30 @@ class Table:
         return True
 
 
-def on_copies(function: Callable[..., Any]) -> Callable[..., Any]:
+class Allowance:
+    """How many lines functions of the user's may run in the edits of one statement: fewer after each that runs more, as
+    a recurrence does that goes on until its argument is large."""
+
+    def __init__(self) -> None:
+        self._lines = MOST_LINES
+
+    def spent(self, call: Callable[[], Any]) -> Any:
+        """What a call gives. Raises EndlessError if it runs too many lines."""
+        try:
+            with limited(self._lines):
+                return call()
+        except EndlessError:
+            self._lines = max(FEWEST_LINES, self._lines // 2)
+            raise
+
+
+def on_copies(function: Callable[..., Any], allowance: Allowance) -> Callable[..., Any]:
     """A function of the user's that may write into its arguments, called with copies of arrays."""
 
     def called(*arguments: Any, **keywords: Any) -> Any:
         given = [np.copy(a) if isinstance(a, np.ndarray) else a for a in arguments]
         named = {name: np.copy(a) if isinstance(a, np.ndarray) else a for name, a in keywords.items()}
-        return function(*given, **named)
+        return allowance.spent(lambda: function(*given, **named))
 
     return called
 

@@ -334,6 +334,8 @@ class Expression:
             return False
         if place.outer is None and isinstance(new, OPERANDS) and ast.unparse(new) == self.target:
             return False  # x = x
+        if place.outer is None and self.hand.makes_object and any(node is self.value for node in ast.walk(new)):
+            return False  # a node of a graph has no sum and no transpose
         if isinstance(new, ast.BinOp | ast.UnaryOp | ast.Compare) and place.text in self.hand.others:
             return False  # no arithmetic with lists and layers
         while place.outer is not None and isinstance(place.parent, ast.BinOp | ast.UnaryOp | ast.Attribute):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
+from dataclasses import dataclass, field
 from functools import lru_cache
+from inspect import CO_VARARGS, CO_VARKEYWORDS
 from itertools import islice, permutations
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,8 @@ class Hand:
         Numbers: ``N``, ``X.shape[0]``, ``len(X)``, ``self.eps``.
     functions : tuple of str
         The user's own functions, and methods that are derivatives by their names, such as ``self.activation.prime``.
+    takes : mapping of str to range
+        How many arguments some of them may be given.
     literals : tuple of str
         Numbers that stand in the loss, and roots of numbers.
     counts : frozenset of str
@@ -54,6 +58,8 @@ class Hand:
         What the function has as terms and factors elsewhere, names aside.
     masks : frozenset of str
         The arrays of booleans: no function gave or took them, so that they have no derivative.
+    makes_object : bool
+        Whether the statement makes an object of the user's, such as a node of a graph, and no number.
     """
 
     shapes: Mapping[str, Shape]
@@ -67,6 +73,12 @@ class Hand:
     unused: frozenset[str] = frozenset()
     phrases: tuple[ast.expr, ...] = ()
     masks: frozenset[str] = frozenset()
+    takes: Mapping[str, range] = field(default_factory=dict)
+    makes_object: bool = False
+
+    def accepts(self, function: str, count: int) -> bool:
+        """Whether one of the functions may be given so many arguments."""
+        return function not in self.takes or count in self.takes[function]
 
     def distance(self, name: str, rank: int) -> float:
         """What an array costs that stands at a place among those at hand: little for one that is read nowhere."""
@@ -149,7 +161,7 @@ def hand_of(
     numbers |= {text: size for text, size in lengths.items() if size not in numbers.values()}
     counts = {text for text, held in numbers.items() if lengths.get(text, 0) > 2  # a 2 is a 2 first
               or (held in {*lengths.values()} - {1} and may_count(text, held))}  # fmt: skip
-    own = (text for text, held in every.items() if is_own_function(held))
+    own = {text: held for text, held in every.items() if is_own_function(held)}
     return Hand(
         {text: arrays[text] for text in near},
         tuple(sorted(numbers, key=lambda text: (text not in spelled, text not in divisors(code)))[:MOST_SIZES]),
@@ -162,7 +174,14 @@ def hand_of(
         unused,
         tuple(sorted(phrases(code), key=lambda phrase: abs(phrase.lineno - (at or phrase.lineno)))),
         frozenset(text for text in near if is_array(every.get(text)) and every[text].dtype.kind == "b"),
+        {text: taken_by(function.__code__, function.__defaults__ or ()) for text, function in own.items()},
     )
+
+
+def taken_by(code: CodeType, defaults: Sized) -> range:
+    """How many arguments a function may be given."""
+    most = sys.maxsize if code.co_flags & (CO_VARARGS | CO_VARKEYWORDS) else code.co_argcount + code.co_kwonlyargcount
+    return range(code.co_argcount - len(defaults), most + 1)
 
 
 def is_entry(node: ast.Subscript) -> bool:
@@ -248,11 +267,12 @@ def index_text(node: ast.Subscript) -> str:
 
 @lru_cache(maxsize=256)
 def unread(code: ast.AST) -> frozenset[str]:
-    """The names that a function binds, its parameters too, and reads nowhere."""
+    """The names that a function binds, its parameters too, and reads nowhere; globals are read by others."""
     names = [node for node in ast.walk(code) if isinstance(node, ast.Name)]
+    shared = {name for node in ast.walk(code) if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names}
     read = {node.id for node in names if isinstance(node.ctx, ast.Load)}
     bound = {node.id for node in names} | {node.arg for node in ast.walk(code) if isinstance(node, ast.arg)}
-    return frozenset(bound.difference(read, counters(code)))
+    return frozenset(bound.difference(read, shared, counters(code)))
 
 
 @lru_cache(maxsize=256)

@@ -16,6 +16,9 @@ IDLE: Mapping[type[Any], tuple[int, ...]] = {
 }  # fmt: skip
 """The number that says nothing at the right of an operator."""
 
+MOST_CALLS = 8
+"""Names of an expression, and calls elsewhere, of which the ones are tried in the place of the others."""
+
 
 def replaced(expression: Expression) -> Iterator[Edit]:
     """Another operand in the place of one; of a number, another number."""
@@ -53,6 +56,16 @@ def named(expression: Expression) -> Iterator[Edit]:
             for rank, (name, shape) in enumerate(expression.near(place)):
                 cost = 2.6 + NEAREST * rank + (0.0 if shape else 0.5)
                 yield expression.edit(place, parsed(name), cost, "{} must stand here, not {}", name, place)
+
+
+def computed(expression: Expression) -> Iterator[Edit]:
+    """What a function gives elsewhere in the place of a name that stands for something made of it: ``np.exp(s)``, the
+    derivative, for ``k`` of ``k = 1 + np.exp(s)``."""
+    calls = [phrase for phrase in expression.hand.phrases if isinstance(phrase, ast.Call)][:MOST_CALLS]
+    for place in expression.operands[:MOST_CALLS]:
+        for rank, phrase in enumerate(calls):
+            cost = 2.0 + NEAREST * rank
+            yield expression.edit(place, phrase, cost, "{} must stand here, not {}", phrase, place)
 
 
 def swapped(expression: Expression) -> Iterator[Edit]:
@@ -175,6 +188,6 @@ def unlikeness(one: str, two: str) -> float:
 
 KINDS: Kinds = {
     replaced: "an operand", replaced_everywhere: "an operand", replaced_and_transposed: "an operand",
-    named: "an operand", swapped: "the order of two operands", left_out: "an argument",
+    named: "an operand", computed: "an operand", swapped: "the order of two operands", left_out: "an argument",
     copied: "a value that two names share",
 }  # fmt: skip

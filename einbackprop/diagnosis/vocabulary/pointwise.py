@@ -139,7 +139,8 @@ def functions(expression: Expression) -> Iterator[Edit]:
         function = ast.unparse(node.func)
         if len(node.args) == 1 and not isinstance(node.args[0], ast.Starred | ast.GeneratorExp):
             yield expression.edit(place, node.args[0], 1.5, "{} is too much here", function)
-        for other in hand.functions if function in hand.functions else ():
+        others = (name for name in hand.functions if hand.accepts(name, len(node.args) + len(node.keywords)))
+        for other in others if function in hand.functions else ():
             new = ast.Call(parsed(other), node.args, node.keywords)
             yield expression.edit(place, new, 1.3, "{} is needed, not {}", other, function)
     for place in expression.places:
@@ -147,7 +148,7 @@ def functions(expression: Expression) -> Iterator[Edit]:
         if isinstance(node, ast.Constant | ast.Tuple | ast.List | ast.Dict) or held_number(node) is not None:
             continue
         cost = 2.0 if place in expression.operands else 2.3
-        for function in hand.functions:
+        for function in (name for name in hand.functions if hand.accepts(name, 1)):
             new = call(parsed(function), [node])
             yield expression.edit(place, new, cost, "{} of {} is needed", function, place)
         for function, more in FUNCTIONS.items():

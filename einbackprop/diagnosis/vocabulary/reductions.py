@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from einbackprop.diagnosis.vocabulary.expression import REDUCTIONS, Edit, Expression, Kinds, Place, axes
-from einbackprop.diagnosis.vocabulary.trees import attribute, call, number, parsed
+from einbackprop.diagnosis.vocabulary.trees import attribute, call, is_same, number, parsed, subscript
 
 AXES = ("0", "1", "-1", "2", "-2", "-3", "(0, 1)", "(0, 2)", "(1, 2)", "(0, 2, 3)", "(0, 1, 2)", "(2, 3)")
 MISSING_AXES = ((0, 0.0), (1, 0.1), (-1, 0.15), (2, 0.4), (-2, 0.4))
@@ -73,6 +73,20 @@ def kin(expression: Expression) -> Iterator[Edit]:
                 new = ast.Call(attribute(node.func.value, other), node.args, node.keywords)
                 cost = 1.0 if (called, other) in USUAL else 1.15 if other == "mean" else 1.4
                 yield expression.edit(place, new, cost, "{} is needed, not {}", other, called)
+
+
+def from_the_end(expression: Expression) -> Iterator[Edit]:
+    """A cumulative sum from the last entry on, as the adjoint of one from the first is; or the other way round."""
+    back = ast.Slice(None, None, number(-1))
+    for place in expression.places:
+        match place.node:
+            case ast.Subscript(ast.Call(_, [ast.Subscript(array, inner)], []) as call, outer) if (
+                    expression.called(call) == "cumsum" and is_same(inner, back) and is_same(outer, back)):
+                new = ast.Call(call.func, [array], [])
+                yield expression.edit(place, new, 1.3, "cumsum from the first entry on is needed")
+            case ast.Call(function, [array], []) as call if expression.called(call) == "cumsum":
+                turned = ast.Call(function, [subscript(array, back)], [])
+                yield expression.edit(place, subscript(turned, back), 1.3, "cumsum from the last entry on is needed")
 
 
 def sum_missing(expression: Expression) -> Iterator[Edit]:
@@ -146,5 +160,5 @@ def with_axis(expression: Expression, node: ast.Call, axis: ast.expr | None) -> 
 
 KINDS: Kinds = {
     other_axis: "an axis that is summed over", keepdims: "an axis that a sum keeps", kin: "the function that is called",
-    sum_missing: "a sum", sum_too_many: "a sum",
+    sum_missing: "a sum", sum_too_many: "a sum", from_the_end: "the end that a cumulative sum begins at",
 }  # fmt: skip

@@ -41,8 +41,8 @@ TARGET_KINDS: tuple[Kind, ...] = (
 GUARD_KINDS: tuple[Kind, ...] = (operands.replaced, operands.swapped, scaling.other_number, pointwise.comparison,
                                 pointwise.as_compared_beside)  # fmt: skip
 LOOP_KINDS: tuple[Kind, ...] = (operands.replaced, indexing.other_length, indexing.ranges)
-OTHER_RANGE = 1.4
-"""What it costs more that a loop runs over other rounds: that is rare."""
+OTHER_RANGE = 0.6
+"""What it costs more that a loop runs over other rounds: that is rarer."""
 CALL_KINDS: tuple[Kind, ...] = (layout.reordered, operands.left_out, pointwise.functions)
 
 
