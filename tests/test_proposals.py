@@ -32,7 +32,9 @@ GATES = [f"{kind}{gate}" for gate in "zrh" for kind in "WUb"]
 ASKED = {
     "kept_activations": ["--loss mse(forward(weights, x)[2], wanted) --grads backward(forward(weights, x), wanted, "
                          "weights) of weights"],
-    "attributes_by_name": ["--both step(model, momentum, whole) of model.parts[0].kernel model.parts[0].shift "
+    "attributes_by_name": ["--loss quadratic(model.run(x), x)[0] --grads (model.back(quadratic(model.run(x), x)[1]), "
+                           "[model.parts[0].slope_kernel, model.parts[0].slope_shift, model.parts[2].slope_kernel, "
+                           "model.parts[2].slope_shift])[1] of model.parts[0].kernel model.parts[0].shift "
                            "model.parts[2].kernel model.parts[2].shift"],
     "attention_head": ["--forward attn_forward(x, Wq, Wk, Wv, Wo) --backward attn_backward(dout, cache) "
                        "of x Wq Wk Wv Wo"],

@@ -181,6 +181,26 @@ class Statements:
         return OPERATORS[type(node.op)]
 
 
+def replace_statement(lines: list[str], statement: Any, text: str = "") -> None:
+    """Put a text of one line, or nothing, in the place of a statement in lines; what stands on the same lines beside it
+    stays, and every line keeps its number. Of several, the last must come first.
+
+    >>> lines = ["a = 1; b = (2,", "  3); c = 4", "d = 5  # five"]
+    >>> tree = ast.parse("\\n".join(lines))
+    >>> replace_statement(lines, tree.body[3]); replace_statement(lines, tree.body[1])
+    >>> lines
+    ['a = 1; pass; c = 4', '', '']
+    """
+    first, last = statement.lineno - 1, statement.end_lineno - 1
+    before = lines[first].encode()[: statement.col_offset].decode()  # columns count bytes
+    after = lines[last].encode()[statement.end_col_offset :].decode()
+    if before.strip() or after.strip().partition("#")[0]:
+        made = f"{before}{text or 'pass'}{after}"
+    else:
+        made = f"{before}{text}" if text else ""
+    lines[first : last + 1] = [made, *[""] * (last - first)]
+
+
 def is_one_return(node: ast.stmt) -> bool:
     """Whether a statement defines a function that is nothing but one ``return``."""
     if not isinstance(node, ast.FunctionDef) or node.decorator_list:

@@ -110,7 +110,7 @@ def _outcome(
     text = proposal.source
     try:
         with contextlib.nullcontext(names) if text is None else run(script, seed=seed, text=text) as own:
-            guess = settle(own, question, script, statements, seed, seconds)
+            guess = settle(own, question, script, statements, seed, seconds, assumed=proposal.assumes_loss)
     except EinbackpropError as error:
         return Outcome(script, _title(proposal), error=error)
     return Outcome(script, _title(replace(proposal, question=guess.question)), guess.report)

@@ -48,13 +48,16 @@ class Guess:
     report: Report
 
 
-def settle(names: Namespace, question: Question, script: str, setup: str, seed: int, seconds: float) -> Guess:
+def settle(
+    names: Namespace, question: Question, script: str, setup: str, seed: int, seconds: float, *, assumed: bool = False
+) -> Guess:
     """Check a question among a script's names; then that of the loss that is meant, where it is a related one.
 
-    Parameters are those of `answer_among`; ``script`` is the path of the file. Raises as that does.
+    Parameters are those of `answer_among`; ``script`` is the path of the file; ``assumed`` says that its loss stands
+    nowhere in that. Raises as `answer_among` does.
     """
     with _unwritten():
-        return _settled(names, question, script, setup, seed, seconds)
+        return _settled(names, question, script, setup, seed, seconds, assumed)
 
 
 @contextlib.contextmanager
@@ -69,7 +72,9 @@ def _unwritten() -> Iterator[None]:
             ADDED.pop(file, None)
 
 
-def _settled(names: Namespace, question: Question, script: str, setup: str, seed: int, seconds: float) -> Guess:
+def _settled(
+    names: Namespace, question: Question, script: str, setup: str, seed: int, seconds: float, assumed: bool
+) -> Guess:
     begun, before = time.monotonic(), dict(names)
 
     def problem(names: Namespace) -> Problem:
@@ -78,7 +83,7 @@ def _settled(names: Namespace, question: Question, script: str, setup: str, seed
     report = answer_among(names, problem, setup, seed, seconds)
     names.clear()
     names.update(before)
-    related = _related(report, decays(ast.walk(statements_of_text(text_of(script)).tree)))
+    related = _related(report, decays(ast.walk(statements_of_text(text_of(script)).tree)), assumed)
     meant = _meant(question, related, Trials(names), setup.splitlines())
     if meant is None:
         return Guess(question, report)
@@ -94,10 +99,11 @@ def rights(report: Report) -> int:
     return sum(item.verdict == "right" for item in report.gradients)
 
 
-def _related(report: Report, decays: bool) -> list[Relation | None]:
+def _related(report: Report, decays: bool, assumed: bool) -> list[Relation | None]:
     """How each gradient is related to the loss, where nothing says that it is a mistake.
 
-    A penalty in the gradients alone is none: there the only repair is to leave something out, once for each of them.
+    A penalty in the gradients alone is none: there the only repair is to leave something out, once for each of them; or
+    the loss is ``assumed``, and nobody wrote it without.
     Nor is one in the loss alone, where the script ``decays`` its weights beside their gradients; nor a mean of what the
     loss adds up, such as over an epoch, where half of the gradients are known to be one.
     """
@@ -105,7 +111,7 @@ def _related(report: Report, decays: bool) -> list[Relation | None]:
     left_out = sum(leaves_out(code_of(item, report.lines), item.write or "") for item in mistakes)
     penalised = {item.name for item in report.gradients if item.relation is not None
                  and item.relation.factor == 1.0 and item.relation.decay > 0}  # fmt: skip
-    are_meant = left_out >= min(len(penalised), len(mistakes))
+    are_meant = assumed or left_out >= min(len(penalised), len(mistakes))
     if decays and not are_meant:
         penalised, are_meant = set(), True
     penalised |= {item.name for item in report.gradients if decays and item.relation is not None
@@ -194,6 +200,8 @@ def _meant(
     decays = [one.decay for one in fitting]
     if times is None or (any(decays) and (len(arrays) != len(decays) or not is_penalty(decays, arrays))):
         return None
+    if any(decays) and not lacks and not any(_told(decay / 2, known) for decay in decays if decay):
+        return None  # a penalty that no number of the script is comes of a mistake
     numbers = [np.ndim(leaf) == 0 for _, leaf in arrays]
     said = "the gradients are not those of the loss that was found, but of {}: that is what they are compared with"
     if question.loss:

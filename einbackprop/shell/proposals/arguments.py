@@ -32,6 +32,8 @@ DEEPEST = 24
 """How many names may be looked up on the way to one value."""
 MOST = 400
 """How many names are looked up for one value, one after the other."""
+CONSUMED = frozenset(("generator", "islice", "chain", "cycle", "count", "repeat"))
+"""Iterators that give something else each time that they are asked; those over arrays begin anew."""
 LONGEST = 1000
 """How many leaves of a value are looked at."""
 MAKES = re.compile(r"init|random|randn|rand\b|zeros|ones|empty|load|make|create|build|generate|get_|layer_sizes|rng|"
@@ -331,7 +333,13 @@ class Resolver:
             if len(numbers) >= len(loop.iter.elts) - 1 and numbers:
                 return Term(ast.unparse(numbers[0]))
         over = self.expression(loop.iter, scope, at)
-        return over and Term(f"next(iter({over.text})){place}", over.setup)
+        if over is None:
+            return None
+        first = f"next(iter({over.text}))"
+        if self.attempt(over.setup, f"type({over.text}).__name__") not in CONSUMED:
+            return Term(f"{first}{place}", over.setup)
+        name = loop.target.id if isinstance(loop.target, ast.Name) else "first_one"
+        return Term(f"{name}{place}", (*over.setup, f"{name} = {first}"))  # each run of a question would take another
 
     def is_made(self, value: ast.expr) -> bool:
         """Whether a value is made of sizes, or drawn; what a function of the script gets is that function's affair."""

@@ -23,7 +23,7 @@ from .function_questions import FunctionSearch
 from .invention import TARGET, Term
 from .losses import can_compare, is_enough, is_number, likeliest, shape_of, usual_losses
 from .measures import measures_of
-from .proposal import Proposal
+from .proposal import NO_LOSS, Proposal
 from .search import Search
 from .trials import Trials
 from .updates import GRADIENT
@@ -150,7 +150,7 @@ class FlatSearch:
         agreements, chosen = max(found, key=lambda one: one[0], default=(0, ""))
         if not is_enough(agreements, len(self.roots), self.search.source):
             return None, ""
-        return chosen, f"no loss function was found: the gradients are those of {chosen}"
+        return chosen, f"{NO_LOSS}: the gradients are those of {chosen}"
 
     def _usual(self, out: str, target: str, held: str, gradients: Term) -> tuple[int, str]:
         """The usual loss of an output and a target that agrees with the most gradients, and with how many."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, TypeGuard
 
-from einbackprop.core.source import callee
+from einbackprop.core.source import callee, replace_statement
 
 from .candidates import LOSS
 from .definitions import Definition, Scope, Script, is_guard, own_nodes, receiver_of, statements_in
@@ -115,10 +115,68 @@ class Flat:
                 and isinstance(node.value.op, ast.Sub)
                 for target in node.targets if isinstance(target, ast.Name)}  # fmt: skip
 
+    @cached_property
+    def weights(self) -> dict[str, str]:
+        """What differences are multiplied by, if anything, by these: ``mask / n`` of ``d = (out - target) * mask / n``,
+        or of ``d = out - target`` and ``d *= mask / n``.
+        """
+        named: dict[str, Product] = {}
+        found: dict[str, str] = {}
+        for node in self.nodes:
+            target: ast.expr | None = None
+            product: Product | None = None
+            if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Mult | ast.Div):
+                target = node.target
+                read = ast.Name(target.id, ast.Load()) if isinstance(target, ast.Name) else target
+                product = product_of(ast.BinOp(read, node.op, node.value), named)
+            elif isinstance(node, ast.Assign):
+                target, product = node.targets[0], product_of(node.value, named)
+            elif isinstance(node, ast.BinOp):
+                product = product_of(node, named)
+            if product is not None and isinstance(target, ast.Name):
+                named[target.id] = product
+            if product is not None and len(product.factors) > len(found.get(product.difference, "")):  # of the whole
+                found[product.difference] = product.factors
+        return found
+
     @property
     def values(self) -> tuple[str, ...]:
         """The names that the statements bind at their own level, the last first."""
         return tuple(dict.fromkeys(name for item in reversed(self.body) for name in names_bound(item)))
+
+
+class Product(NamedTuple):
+    """A difference and its other factors, as expressions; these are empty where there are none."""
+
+    difference: str
+    factors: str
+
+
+def product_of(node: ast.expr, named: Mapping[str, Product]) -> Product | None:
+    """The difference that an expression is a product of, through names; None of any other expression.
+
+    >>> product_of(ast.parse("2 * (y - t) / n", mode="eval").body, {})
+    Product(difference='y - t', factors='2 / n')
+    """
+    def factor(other: ast.expr) -> str:
+        text = ast.unparse(other)
+        return f"({text})" if isinstance(other, ast.BinOp) else text
+
+    match node:
+        case ast.BinOp(_, ast.Sub(), _):
+            return Product(ast.unparse(node), "")
+        case ast.Name(name):
+            return named.get(name)
+        case ast.UnaryOp(ast.USub(), inner):
+            return product_of(inner, named)
+        case ast.BinOp(left, ast.Mult(), right):
+            for inner, other in ((left, right), (right, left)):
+                if (found := product_of(inner, named)) is not None:
+                    return Product(found.difference, " * ".join(filter(None, (found.factors, factor(other)))))
+        case ast.BinOp(left, ast.Div(), right):
+            if (found := product_of(left, named)) is not None:
+                return Product(found.difference, f"{found.factors or 1} / {factor(right)}")
+    return None
 
 
 def flat_parts(script: Script, tree: ast.Module) -> Iterator[Flat]:
@@ -299,7 +357,7 @@ def as_function(
     named = with_names(lines, flat, script) if script is not None else set[int]()
     begin, last = flat.body[0].lineno, max(item.end_lineno or item.lineno for item in flat.body)
     head = f"def {name}({', '.join([*flat.arguments, *counters(flat.loop, place)])}):"
-    indent, body, added = flat.body[0].col_offset, lines[begin - 1 : last], set[int]()
+    indent, body, added = margin_of(lines[begin - 1]), lines[begin - 1 : last], set[int]()
     if flat.loop is not None:
         margin = " " * flat.loop.col_offset
         kept = [*lines[: flat.loop.lineno - 1], margin + head, *[""] * (begin - flat.loop.lineno - 1)]
@@ -328,6 +386,11 @@ def as_function(
     return Rewriting(text, frozenset({*added, *made, *named, *range(until + 1, until + len(after) + 1)}))
 
 
+def margin_of(line: str) -> int:
+    """How far a line is indented; the statement that is meant need not be the first on it."""
+    return len(line) - len(line.lstrip())
+
+
 def loops_around(loop: ast.For | ast.While, tree: ast.Module) -> list[ast.For | ast.While]:
     """The loops in which a loop stands."""
     return [node for node in ast.walk(tree) if isinstance(node, ast.For | ast.While) and any(
@@ -337,14 +400,13 @@ def loops_around(loop: ast.For | ast.While, tree: ast.Module) -> list[ast.For | 
 def with_gradients(lines: Sequence[str], flat: Flat) -> list[str]:
     """The lines with the gradient of each update in its place; the update follows where later statements read it."""
     made, gradients = list(lines), {id(one.update): one for one in flat.gradients}
-    for update in flat.updates:
-        gradient, end = gradients.get(id(update)), update.end_lineno or update.lineno
+    for update in sorted(flat.updates, key=lambda item: (item.lineno, item.col_offset), reverse=True):
+        gradient = gradients.get(id(update))
         stays = [ast.unparse(update)] if flat.goes_on else []
         named = gradient is None or gradient.text.isidentifier()
         binds = [] if gradient is None or named else [f"{gradient.name} = {gradient.text}"]
         blank = "" if flat.goes_on or binds or update is not flat.body[0] else "pass"
-        line = "; ".join([*binds, *stays]) or blank
-        made[update.lineno - 1 : end] = [" " * update.col_offset + line if line else ""] + [""] * (end - update.lineno)
+        replace_statement(made, update, "; ".join([*binds, *stays]) or blank)
     return made
 
 
@@ -427,7 +489,7 @@ def counters(loop: ast.For | ast.While | None, place: int) -> Iterator[str]:
 def without_uses(text: str, function: Definition) -> str:
     """The text without the statements of the module that call a function, and those that read what they bind."""
     lines = text.splitlines()
-    gone: set[str] = set()
+    gone, uses = set[str](), list[ast.stmt]()
     body = ast.parse(text).body  # of blocks that are always run, what stands in them
     for item in [one for outer in body for one in (outer.body if is_open(outer) else [outer])]:
         if isinstance(item, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom) or is_guard(item):
@@ -442,9 +504,9 @@ def without_uses(text: str, function: Definition) -> str:
             gone -= bound  # a name of something else from there on
         else:
             gone |= bound
-            lines[item.lineno - 1 : item.end_lineno] = [""] * ((item.end_lineno or item.lineno) - item.lineno + 1)
-            if item.col_offset:
-                lines[item.lineno - 1] = " " * item.col_offset + "pass"
+            uses.append(item)
+    for item in reversed(uses):
+        replace_statement(lines, item, "pass" if item.col_offset else "")
     return "\n".join(lines) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 
 from einbackprop.checking.functions import without
 from einbackprop.core.progress import in_time
+from einbackprop.core.source import parse_python
 
 from ..questions import Question
 from .arguments import Resolver, arguments_in, united
@@ -20,9 +22,9 @@ from .candidates import LOSS, STARTING, TRAINED, gradient_functions, has_loss, l
 from .definitions import FORWARD, Definition, receiver_in
 from .invention import DATA, TARGET, Term
 from .layer_questions import of_layer
-from .losses import is_enough, is_number, likeliest, place_of_loss
-from .measures import measures_of
-from .proposal import Proposal
+from .losses import is_enough, is_number, likeliest, place_of_loss, shape_of
+from .measures import Measure, measures_of, totals_of
+from .proposal import NO_LOSS, Proposal
 from .roots import shapes_of
 from .search import MADE, Search
 from .updates import descends
@@ -149,9 +151,39 @@ class FunctionSearch(Search):
         if len(names) == 1 and len(item.inner_parts) == 2:  # of a pair the other one itself is what is compared
             names = list(item.inner_parts[1 - place]) or names
         roots, left = self.roots(without(result, place), names, term, losses=[f"{term.text}[{place}]"])
+        own = self._own(item, term, result, place)
+        if own is not None and len(own.wrt) != len(roots):  # what is no gradient is taken for one
+            return self.proposal(own, term.setup, resolver)
         if not roots:
             return None
+        if (total := self._total(item, term, result, place, roots)) is not None:
+            loss, gradients = total
+            question = Question(roots, loss=loss.text, grads=gradients)
+            found = self.proposal(question, term.setup, resolver, left=left)
+            return replace(found, notes=(f"the loss is taken to be {loss.called}", *found.notes))
         return self.proposal(Question(roots, both=term.text), term.setup, resolver, left=left, place=place)
+
+    def _total(
+        self, item: Definition, term: Term, result: Any, place: int, roots: Sequence[str]
+    ) -> tuple[Measure, str] | None:
+        """The sum of numbers that a call gives, and its gradients; None where no more gradients are those of a sum than
+        of the number alone.
+        """
+        names = self.script.parts_of(item)
+        numbers = [n for n, (part, name) in enumerate(zip(result, names, strict=False))
+                   if is_number(part) and not self.script.is_gradient(name)]  # fmt: skip
+        if place not in numbers or len(numbers) < 2 or len(names) != len(result):
+            return None
+        rest = [f"found[{n}]" for n in range(len(result)) if n not in numbers]
+        given = rest[0] if len(rest) == 1 else f"[{', '.join(rest)}]"
+        gradients = f"(lambda found: {given})({term.text})"
+        alone = self.agreements(Term(f"{term.text}[{place}]"), Term(gradients, term.setup), roots)
+        if alone == len(roots):
+            return None
+        sums = list(totals_of(tuple(result), term.text, names, self.weights(term)))
+        agreements = self.agreements_of(sums, term.setup, gradients, roots)
+        best = max(agreements, default=0)
+        return (sums[agreements.index(best)], gradients) if best > alone else None
 
     def _left_beside(self, item: Definition, term: Term, place: int) -> tuple[str, Any] | None:
         """The loss that a method returns with the gradients that it leaves on its object, as one expression, and these
@@ -179,6 +211,20 @@ class FunctionSearch(Search):
         both = f"(lambda found: (found[{place}], [{', '.join(found.values())}]))({term.text})"
         return Question(tuple(found), both=both) if found else None
 
+    def _own(self, item: Definition, term: Term, result: Any, place: int) -> Question | None:
+        """The question of a call that gives arrays which are called gradients, and others, such as its output; None of
+        any other call.
+        """
+        names = self.script.parts_of(item)
+        arrays = [n for n, part in enumerate(result) if n != place and isinstance(part, np.ndarray) and part.ndim]
+        own = [n for n in arrays if len(names) == len(result) and self.script.is_gradient(names[n])]
+        if not own or len(own) == len(arrays):
+            return None
+        roots, _ = self.roots(
+            tuple(result[n] for n in own), [names[n] for n in own], term, losses=[f"{term.text}[{place}]"])
+        given = ", ".join(f"found[{n}]" for n in (place, *own))
+        return Question(roots, both=f"(lambda found: ({given}))({term.text})") if len(roots) == len(own) else None
+
     def _of_losses(self, resolver: Resolver, item: Definition, term: Term, result: Any) -> Proposal | None:
         """The same of a function whose loss is an array, one for each sample or output: the sum of these."""
         values = list(result) if isinstance(result, tuple) and len(result) == len(item.parts) else []
@@ -205,6 +251,10 @@ class FunctionSearch(Search):
         reached = replace(term, setup=united([*term.setup, *losses[0].setup]))
         roots, left = self.roots(result, names, reached, losses[0].text, [one.text for one in losses[:3]])
         agreements = [self.agreements(loss, term, roots) for loss in losses]
+        if not any(agreements):  # with a mistake in it, one gradient of a list may be right
+            alone = [one for loss in losses if (one := self._of_one_sample(loss, term)) is not None]
+            if alone := [loss for loss in alone if self.is_multiple(loss, term, roots)]:
+                losses, agreements = alone, [self.agreements(loss, term, roots) for loss in alone]
         best = max(agreements)
         if best < len(roots) and not resolver.given and (given := arguments_in(losses[0], self.script)):
             # of other data or settings, or of the same before an update: the gradients are asked for where the loss is
@@ -230,6 +280,22 @@ class FunctionSearch(Search):
         setup = united([*loss.setup, *term.setup])
         more = {"loss": tuple(other.text for other in losses if other is not loss)}
         return self.proposal(Question(roots, loss=loss.text, grads=term.text), setup, resolver, more, left)
+
+    def _of_one_sample(self, loss: Term, gradients: Term) -> Term | None:
+        """A loss of a list of samples as that of the one sample that a call for gradients is given, ``cost([(x, y)])``
+        beside ``backprop(x, y)``; None where it takes no such list.
+        """
+        one, other = (parse_python(term.text, "eval").body for term in (gradients, loss))
+        sample, given = ([*map(ast.unparse, node.args)] if isinstance(node, ast.Call) else [] for node in (one, other))
+        shapes = [shape_of(self.trials(gradients.setup, text)) for text in sample]
+        for text in given:
+            samples = self.trials(loss.setup, text)
+            first = samples[0] if isinstance(samples, list) and samples else None
+            is_alike = isinstance(first, tuple | list) and len(shapes) > 1 and [*map(shape_of, first)] == shapes
+            if is_alike and loss.text.count(text) == 1:
+                alone = loss.text.replace(text, f"[({', '.join(sample)})]")
+                return Term(alone, united([*loss.setup, *gradients.setup]))
+        return None
 
     def _agreeing(self, found: Proposal) -> int:
         """How many gradients of a proposal agree with differences of its loss."""
@@ -265,7 +331,7 @@ class FunctionSearch(Search):
             if is_enough(max(agreements), len(roots), self.source):
                 loss = losses[likeliest(agreements, len(roots))]
                 found = self.proposal(Question(roots, loss=loss.text, grads=term.text), setup, resolver, left=left)
-                said = f"no loss function was found: the gradients are those of {loss.text}"
+                said = f"{NO_LOSS}: the gradients are those of {loss.text}"
                 return replace(found, notes=(said, *found.notes))
         return None
 

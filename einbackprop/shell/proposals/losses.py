@@ -74,6 +74,14 @@ def usual_losses(out: str, target: str, numpy: str) -> list[str]:
     return [*sums, *(f"{one} / {count}" for one in sums for count in counts)]
 
 
+def weighed_losses(out: str, target: str, weight: str, numpy: str) -> list[str]:
+    """The usual sums with weights for their entries, or for their rows: a mask, or ones over a number."""
+    squares = f"{numpy}.sum({weight} * ({out} - {target}) ** 2)"
+    of_one = f"-{numpy}.sum({weight} * {target} * {numpy}.log({out}))"
+    of_two = f"-{numpy}.sum({weight} * ({target} * {numpy}.log({out}) + (1 - {target}) * {numpy}.log(1 - {out})))"
+    return [f"0.5 * {squares}", squares, of_one, of_two]
+
+
 def shape_of(value: Any) -> tuple[int, ...]:
     """The shape of what is no array too: that of nothing for lists of arrays of unlike shapes, as activations are.
 

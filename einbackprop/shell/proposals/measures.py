@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,12 @@ import numpy as np
 from einbackprop.checking.certifying import number
 
 from .candidates import TRAINED
-from .losses import is_defined, is_number, shape_of, usual_losses
+from .losses import is_defined, is_number, shape_of, usual_losses, weighed_losses
+
+NAMES = "out", "target", "weight"
+"""What the parts of a formula are called in it."""
+MOST_TERMS = 3
+"""How many numbers that a call gives may be terms of its loss."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,7 @@ class Measure:
     parts
         The expressions of which it is made: itself, or the output and the target.
     formula
-        The loss of ``out`` and ``target``; empty where the only part is the loss.
+        The loss of ``out`` and ``target``, and a ``weight`` perhaps; empty where the only part is the loss.
     named
         Whether the script says that it is one.
     trained
@@ -58,12 +64,12 @@ class Measure:
         """The number, given the values of its parts; nan where it is none."""
         value = parts[0]
         if self.formula:
-            if not is_defined(self.formula, *parts):
+            if not is_defined(self.formula, *parts[:2]):
                 return float("nan")
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
                 try:
-                    value = eval(_compiled(self.formula), {"np": np, "out": parts[0], "target": parts[1]})
+                    value = eval(_compiled(self.formula), {"np": np, **dict(zip(NAMES, parts, strict=False))})
                 except (ValueError, IndexError, TypeError, AttributeError):
                     return float("nan")
         return float(np.real(number(value))) if is_number(value) else float("nan")
@@ -76,6 +82,13 @@ def measures_of(out: str, target: str, numpy: str) -> list[Measure]:
             for text, formula in zip(told, usual_losses("out", "target", "np"), strict=True)]  # fmt: skip
 
 
+def weighed(out: str, target: str, weight: str, numpy: str) -> list[Measure]:
+    """The usual losses of an output and a target whose entries are weighed, by a mask perhaps."""
+    told = weighed_losses(out, target, weight, numpy)
+    return [Measure(text, (out, target, weight), formula, compared=(out, target))
+            for text, formula in zip(told, weighed_losses(*NAMES, "np"), strict=True)]  # fmt: skip
+
+
 def of_label(out: str, target: str, numpy: str) -> Measure:
     """The cross-entropy of one sample, of which the target is a place in the output."""
     return Measure(f"-{numpy}.log({out}[{target}])", (out, target), "-np.log(out[target])", compared=(out, target))
@@ -86,6 +99,21 @@ def squares_of(text: str, error: Any) -> list[Measure]:
     single = not shape_of(error)
     ways = ("0.5 * {} ** 2", "{} ** 2") if single else ("0.5 * ({} ** 2).sum()", "({} ** 2).sum()", "({} ** 2).mean()")
     return [Measure(way.format(text), (way.format(text),)) for way in ways]
+
+
+def totals_of(result: Any, text: str, names: Sequence[str], weights: Mapping[str, float]) -> Iterator[Measure]:
+    """The sums of two numbers among what a call gives, terms of a loss that it does not add up itself; one may have a
+    weight: ``found[0] + beta * found[1]``.
+    """
+    parts = result if isinstance(result, tuple) and len(result) == len(names) else ()
+    places = [n for n, part in enumerate(parts) if is_number(part)]
+    for one, other in permutations(places[:MOST_TERMS], 2):
+        for weight, value in {**({"": 1.0} if one < other else {}), **weights}.items():
+            factor = f"{weight} * " if weight else ""
+            yield Measure(
+                f"(lambda found: found[{one}] + {factor}found[{other}])({text})",
+                (f"{text}[{one}]", f"{text}[{other}]"), f"out + {value!r} * target", named=True,
+                called=f"{names[one]} + {factor}{names[other]}")
 
 
 def _compiled(formula: str) -> Any:

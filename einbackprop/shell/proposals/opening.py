@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from einbackprop.core.source import callee
+from einbackprop.core.source import callee, replace_statement
 
 from .arguments import argument_of
 from .candidates import GRADIENTS, TRAINING
@@ -37,16 +37,16 @@ def opened(source: str) -> Opened | None:
         if is_guard(statement) and isinstance(statement, ast.If):
             blocks.append(statement.body)
             added.add(statement.lineno)
-    for function, statement in entries(tree):
+    for function, statement in reversed(list(entries(tree))):
         begin = function.lineno - 1
         lines[begin : function.body[0].lineno - 1] = [""] * (function.body[0].lineno - 1 - begin)
         lines[begin] = f"if {bindings(function, statement) or 'True'}:"
-        replace_by_pass(lines, statement)
+        replace_statement(lines, statement, "pass")
         if isinstance(last := function.body[-1], ast.Return):
-            replace_by_pass(lines, last)
+            bound = "pass"
             if isinstance(statement, ast.Assign) and last.value is not None:  # what the call gives is bound there
                 bound = ast.unparse(ast.Assign(statement.targets, last.value, lineno=0))
-                lines[last.lineno - 1] = " " * last.col_offset + bound
+            replace_statement(lines, last, bound)
         blocks.append(function.body)
         added.add(function.lineno)
         called.append(statement)
@@ -56,7 +56,9 @@ def opened(source: str) -> Opened | None:
     for block in blocks:
         trains = next((item for item in block if item in called or begins_training(item)), None)
         if trains is not None:
-            replace_by_pass(lines, trains, block[-1])
+            begin, end = trains.lineno - 1, block[-1].end_lineno or trains.lineno
+            before = lines[begin].encode()[: trains.col_offset].decode()
+            lines[begin:end] = [f"{before}pass", *[""] * (end - begin - 1)]  # calls in it are replaced already
     return Opened(whole, Rewriting("\n".join(lines) + "\n", frozenset(added)))
 
 
@@ -119,10 +121,3 @@ def begins_training(statement: ast.stmt) -> bool:
             kind.search(name) for name in calls for kind in (FORWARD, GRADIENTS, TRAINING))  # fmt: skip
     started = any(name.startswith(("load", "get")) or "init" in name for name in calls)
     return not started and any(map(TRAINING.search, calls))
-
-
-def replace_by_pass(lines: list[str], statement: ast.stmt, until: ast.stmt | None = None) -> None:
-    """Put ``pass`` in the place of a statement, and of those up to another one."""
-    end = until or statement
-    last = end.end_lineno or end.lineno
-    lines[statement.lineno - 1 : last] = [" " * statement.col_offset + "pass"] + [""] * (last - statement.lineno)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from ..questions import Question
 from .flattened import Rewriting
 
+NO_LOSS = "no loss function was found"
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -43,6 +45,11 @@ class Proposal:
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     source: Rewriting | None = None
     is_likely: bool = True
+
+    @property
+    def assumes_loss(self) -> bool:
+        """Whether its loss is one that the script does not have."""
+        return any(note.startswith(NO_LOSS) for note in self.notes)
 
     @property
     def options(self) -> str:

@@ -34,9 +34,12 @@ class Rates:
 
     def known(self, found: Descent) -> str:
         """An expression of the number that is the rate; empty where there is none."""
-        size = abs(found.rate)
+        return self.text_of(abs(found.rate))
+
+    def text_of(self, rate: float) -> str:
+        """The same of a number."""
         numbers = (*self.called, ("1", 1.0), *self.others)
-        return next((text for text, value in numbers if alike(size, float(value))), "")
+        return next((text for text, value in numbers if alike(rate, float(value))), "")
 
     def closeness(self, found: Descent) -> int:
         """How well the rate is explained: 2 where it is what is called one, or 1 where nothing is; 1 where it is any
@@ -127,15 +130,19 @@ def best_of(descents: Sequence[Descent], rates: Rates) -> Descent | None:
     """The loss that the most changes follow, of those that as many follow the one that is named if its rate fits (that
     of what may be printed alone exactly), then one with a rate that the script has, then the first; where none follow
     any, the one that is called what is trained for, or that says what the errors are, or else is named. Of a loss that
-    nobody wrote half of them have to follow it, or two with a rate that the script has: all layers before a mistake are
-    wrong.
+    nobody wrote half of them have to follow it, or two with a rate that the script has, or that are
+    held as they are, or one such where no other loss is followed at all: all layers before a mistake are wrong.
     """
+    def is_exactly(one: Descent) -> bool:
+        return alike(1.0, one.multiple) if one.is_held else bool(rates.known(one))
+
     followed = [one for one in descents if one.agreeing and (
         one.loss.named or one.is_followed or (2 * one.agreeing >= len(one.moved) and rates.fits(one))
-        or (one.agreeing > 1 and rates.known(one)))]  # fmt: skip
+        or (one.agreeing > 1 and is_exactly(one)))]  # fmt: skip
+    told = [one for one in descents if one.agreeing and is_exactly(one)]
     trained = [one for one in descents if one.loss.trained and one.moved]
     named = [one for one in descents if one.loss.named and one.loss.text.isidentifier() and one.moved]
-    return max(followed or trained[:1] or named[:1], default=None, key=lambda one: (
+    return max(followed or told or trained[:1] or named[:1], default=None, key=lambda one: (
         one.agreeing,
         one.loss.named and rates.fits(one) and (rates.closeness(one) > 1 or not one.loss.may_be_double),
         2 * alike(1.0, one.multiple) if one.is_held else rates.closeness(one), one.loss.named, one.is_exact))

@@ -144,8 +144,10 @@ def _as_given(
     says_otherwise = len(called) == len(parts) and any(
         one is not None and one.text != place.text and names.count(name) < 2
         for one, place, name in zip(called, order, names, strict=False))  # fmt: skip
-    fits = any(sorted(shape) == sorted(place.shapes[0]) for shape, place in zip(shapes, order, strict=True))
-    return order if fits and not says_otherwise else []
+    fits = [sorted(shape) == sorted(place.shapes[0]) for shape, place in zip(shapes, order, strict=True)]
+    beside = len(names) == len(parts) and any(  # probabilities, returned with the gradients
+        name.isidentifier() and len(gradient_of(name)) < 2 and not fit for name, fit in zip(names, fits, strict=True))
+    return order if any(fits) and not says_otherwise and not beside else []
 
 
 def _completed(

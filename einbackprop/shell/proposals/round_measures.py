@@ -25,7 +25,7 @@ from .definitions import Definition
 from .flattened import Flat
 from .invention import TARGET, Term
 from .losses import ERROR, can_compare, is_label, is_number, turned
-from .measures import Measure, measures_of, of_label, squares_of
+from .measures import Measure, measures_of, of_label, squares_of, weighed
 from .search import Search
 from .updates import GRADIENT
 
@@ -74,11 +74,13 @@ class RoundMeasures:
         for item in self.search.script.definitions:
             if LOSS.search(item.name) and item.returned and not GRADIENTS.search(item.name):
                 yield from self._of_loss_function(item)
-        for call in self._calls:
-            if LOSS.search(callee(call)):
+        for call in self._calls:  # what gives a number may be a loss whatever it is called
+            is_called_so = bool(LOSS.search(callee(call)))
+            if is_called_so or any(self.search.script.functions(callee(call))):
                 text = ast.unparse(substituted(call, self._displays))
                 if not self._is_local(text) and self._is_number_before(text):
-                    yield Measure(text, (text,), named=True, trained=bool(TRAINED.search(text)), outside=True)
+                    is_trained = is_called_so and bool(TRAINED.search(text))
+                    yield Measure(text, (text,), named=is_called_so, trained=is_trained, outside=True)
 
     def _of_loss_function(self, item: Definition) -> Iterator[Measure]:
         needed = [name for name in item.parameters if name not in item.optional]
@@ -167,13 +169,18 @@ class RoundMeasures:
         # an error is said where one is taken from the other
         errors = {name for name, way in fits
                   if {f"{out} - {name}{way}", f"{name}{way} - {out}"} & self._differences}  # fmt: skip
-        fits.sort(key=lambda one: (not TARGET.fullmatch(one[0]), one[0] not in errors, one[0] in self._made))
+        fits.sort(key=lambda one: (not is_target(one[0]), one[0] not in errors, one[0] in self._made))
         for name, way in fits[:TARGETS]:
             told = measures_of(out, f"{name}{way}", numpy)
-            is_error = name in errors and (bool(TARGET.fullmatch(name)) or name not in self._made)
+            is_error = name in errors and (is_target(name) or name not in self._made)
             for n, measure in enumerate(measures_of(own, f"{self._read(name)}{way}", numpy)):
                 is_trained = n == 0 and is_error
                 yield replace(told[n], parts=measure.parts, trained=is_trained, outside=out in self._inline)
+            differences = {f"{out} - {name}{way}", f"{name}{way} - {out}"}
+            for weight in (self._weights[text] for text in sorted(differences & self._weights.keys())):
+                parts = own, f"{self._read(name)}{way}", self._read(weight)
+                for one in weighed(out, f"{name}{way}", weight, numpy):
+                    yield replace(one, parts=parts, outside=out in self._inline)
 
     # What the round holds, each found once.
 
@@ -185,7 +192,11 @@ class RoundMeasures:
 
     @cached_property
     def _made(self) -> dict[str, Any]:
-        return {name: value for name, value in self.given.items() if name in self._bound}
+        """What the round binds, and what the functions that it calls leave in globals."""
+        nodes = (node for item in self.search.script.definitions for node in item.statements)
+        left = [name for node in nodes if isinstance(node, ast.Global) for name in node.names if name in self.reached]
+        made = {name: value for name, value in self.given.items() if name in self._bound}
+        return {**{name: self.reached[name] for name in left if name not in self.given}, **made}
 
     @cached_property
     def _known(self) -> dict[str, Any]:
@@ -194,7 +205,16 @@ class RoundMeasures:
 
     @cached_property
     def _data(self) -> dict[str, Any]:
-        return {name: value for name, value in self._known.items() if name in self.given or is_data(value)}
+        known = {name: value for name, value in self._known.items() if name in self.given or is_data(value)}
+        return {**known, **self._slices}
+
+    @cached_property
+    def _slices(self) -> dict[str, Any]:
+        """What calls in the round are given that has no name there, ``Y[rows]``."""
+        texts = [ast.unparse(node) for node in self._handed.values() if isinstance(node, ast.Subscript)]
+        made = self.search.trials(
+            self.call.setup, f"(lambda found: [{', '.join(map(self._read, texts))}])({self.call.text})")
+        return {text: value for text, value in zip(texts, made or (), strict=False) if is_array(value)}
 
     @cached_property
     def _objects(self) -> dict[str, Any]:
@@ -204,8 +224,8 @@ class RoundMeasures:
     @cached_property
     def _targets(self) -> list[str]:
         """What outputs may be compared with, first what is called a target."""
-        names = [name for name in dict.fromkeys((*self.flat.read, *self.given)) if is_array(self._data.get(name))]
-        return sorted(names, key=lambda name: not TARGET.fullmatch(name))
+        every = dict.fromkeys((*self.flat.read, *self.given, *self._slices))
+        return sorted(filter(lambda name: is_array(self._data.get(name)), every), key=lambda name: not is_target(name))
 
     @cached_property
     def _outputs(self) -> list[tuple[str, Any]]:
@@ -264,6 +284,15 @@ class RoundMeasures:
                 if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub)}  # fmt: skip
 
     @cached_property
+    def _weights(self) -> dict[str, str]:
+        """The arrays that differences are multiplied by, by these; a number weighs all alike."""
+        known = self.flat.weights
+        made = self.search.trials(self.call.setup, f"(lambda found: [{', '.join(map(self._read, known.values()))}])"
+                                  f"({self.call.text})") if known else None  # fmt: skip
+        return {text: weight for (text, weight), value in zip(known.items(), made or (), strict=False)
+                if isinstance(value, np.ndarray) and value.size > 1}  # fmt: skip
+
+    @cached_property
     def _local_reads(self) -> dict[str, ast.expr]:
         """What is read for each local name of the round."""
         return {name: parse_python(among(name), "eval").body for name in self.given}
@@ -274,7 +303,7 @@ class RoundMeasures:
 
     def _read(self, text: str) -> str:
         """A name, or what is read off it, among what the round gave where it is local there."""
-        return among(text) if root_of(text) in self.given else text
+        return ast.unparse(self._among(parse_python(text, "eval").body))
 
     def _is_local(self, text: str) -> bool:
         """Whether an expression reads what the round binds, and is not there before it."""
@@ -310,6 +339,11 @@ def numbers_of(name: str, value: Any, *, is_loss: bool = False) -> Iterator[str]
                 yield label(name, path)
             elif is_array(leaf):  # a loss for each sample
                 yield from (f"{label(name, path)}.{way}()" for way in ("mean", "sum"))
+
+
+def is_target(text: str) -> bool:
+    """Whether something is called a target, or an array of which it is a part."""
+    return bool(TARGET.fullmatch(root_of(text)))
 
 
 def is_array(value: Any) -> bool:

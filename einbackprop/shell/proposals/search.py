@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,17 +19,19 @@ from ..questions import Question
 from .arguments import Resolver, arguments_in, united
 from .definitions import GRADIENTS, Script
 from .invention import LAYOUTS, Invention, Term, invented_names, numpy_in
-from .losses import is_number
+from .losses import is_float, is_number
 from .measures import Measure
 from .proposal import Proposal
 from .roots import Place, places_in, roots_of
-from .steps import STEP
+from .steps import STEP, places_of
 from .trials import Trials
 
 NOT_CHECKED = "not checked"
 MADE = "made, since the script has no values for"
 TOLD, MOST_ALIKE = 1e-8, 6
 """Slopes of which one is larger say something; how many gradients are tried for one array that have its shape."""
+WEIGHTS = 6
+"""How many numbers are tried as the weight of a term of a loss."""
 ELSEWHERE = 0.3
 """By how much weights are moved where one place does not tell losses apart."""
 
@@ -103,10 +106,19 @@ class Search:
         by_text = {place.text: place for place in places}
         return [by_text.get(one.text) for one in arguments_in(term, self.script).values()]
 
+    def weights(self, call: Term) -> dict[str, float]:
+        """The numbers of floating point that a call is given or can read, which may weigh a term of a loss."""
+        state = self.trials.state(call.setup, call.text)
+        held = ((text, self.trials(call.setup, text)) for text in places_of(state))
+        numbers = ((text, float(np.ravel(value)[0])) for text, value in held if is_float(value))
+        return dict(itertools.islice(numbers, WEIGHTS))
+
     def after(self, call: Term, state: Mapping[str, Any]) -> dict[str, Any]:
-        """What the names of a state hold after a call."""
-        held = ", ".join(f"{name!r}: {name}" for name in state if name.isidentifier())
-        found = self.trials(call.setup, f"({call.text}, {{{held}}})[1]")
+        """What the names of a state hold after a call, and the globals that functions of the script bind."""
+        held = "".join(f"{name!r}: {name}, " for name in state if name.isidentifier())
+        stored = tuple(sorted(self.script.stored - state.keys()))
+        bound = f"**{{name: globals()[name] for name in {stored} if name in globals()}}" if stored else ""
+        found = self.trials(call.setup, f"({call.text}, {{{held}{bound}}})[1]")
         return found if isinstance(found, dict) else {}
 
     def agreements(self, loss: Term, gradients: Term, roots: Sequence[str]) -> int:

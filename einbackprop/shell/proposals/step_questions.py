@@ -24,8 +24,8 @@ from .definitions import FORWARD, Definition, receiver_in, statements_in
 from .function_questions import FunctionSearch
 from .invention import TARGET, Term
 from .losses import ERROR, is_label, is_number, turned
-from .measures import Measure, measures_of, of_label, squares_of
-from .proposal import Proposal
+from .measures import Measure, measures_of, of_label, squares_of, totals_of
+from .proposal import NO_LOSS, Proposal
 from .rates import rates_in
 from .search import NOT_CHECKED
 from .steps import Descent, Step, places_of
@@ -169,6 +169,7 @@ class StepSearch(FunctionSearch):
             is_trained = TRAINED.search(one.text) and any(name in one.text for name in self._called_again)
             found.append(Measure(one.text, (one.text,), named=True, trained=bool(is_trained)))
         found += losses_in(result, call.text, item.parts)
+        found += totals_of(result, call.text, item.parts, self.weights(call))
         targets = list(self._targets(resolver, item, call))
         for out in self._outputs(resolver, item):
             value = self.trials(united([*out.setup, *call.setup]), out.text)
@@ -276,8 +277,8 @@ def said_of(found: Descent, rate: str, call: str) -> list[str]:
         said.append(f"{NOT_CHECKED}: {', '.join(left)}, of which no gradient was found")
     is_made = bool(found.loss.formula) or not (found.loss.named or found.loss.text.isidentifier())
     if is_made and found.agreeing:
-        said.append(f"no loss function was found: they are those of {found.loss.text}")
+        said.append(f"{NO_LOSS}: they are those of {found.loss.called or found.loss.text}")
     elif found.loss.formula:
-        said.append(f"no loss function was found: {found.loss.text} is assumed, since that difference is taken")
+        said.append(f"{NO_LOSS}: {found.loss.text} is assumed, since that difference is taken")
     return said
 

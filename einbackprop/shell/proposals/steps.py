@@ -12,13 +12,14 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from einbackprop.checking.naming import gradient_of
 from einbackprop.core.nesting import label, leaves
+from einbackprop.core.progress import in_time
 from einbackprop.world.ownership import is_users_class
 
 from .arguments import LONGEST, united
@@ -222,7 +223,7 @@ class Step:
         # where some are zero the loss may not depend on others, and where it is as small as it gets on none
         drawn = [f"{text} = 0.1 * ({text} + {numpy}.random.randn(*{numpy}.shape({text})))" for text in begun or done]
         there = replace(step, call=Term(step.call.text, (*step.call.setup, *drawn)))
-        other = best_of(list(there.descents(measures, setup, rates)), rates)
+        other = in_time("a step from elsewhere", partial(there.descended, measures, setup, rates), None)
         known = found.agreeing if found is not None else 0
         return step, other if other is not None and other.agreeing > known else found
 
@@ -238,10 +239,14 @@ class Step:
         descents = list(self.descents(measures, setup, rates))
         found = best_of(descents, rates)
         if (found is None or not found.is_sure) and (rest := self.at_rest(descents)) is not None:
-            other = best_of(list(rest.descents(measures, setup, rates)), rates)
+            other = in_time("a step at rest", partial(rest.descended, measures, setup, rates), None)
             if other is not None and other.is_sure:
                 return rest, other
         return self, found
+
+    def descended(self, measures: Sequence[Measure], setup: Sequence[str], rates: Rates) -> Descent | None:
+        """The loss that the step descends as it is."""
+        return best_of(list(self.descents(measures, setup, rates)), rates)
 
     def after(self, texts: Sequence[str]) -> str:
         """A list of expressions, as they are after the step; ``found`` is what it gave."""
@@ -308,6 +313,7 @@ class Step:
         ratios: list[tuple[float, int]] = []
         offs: list[tuple[float, float]] = []
         multiples: list[tuple[str, str, float]] = []  # of what, where it is held, and what multiple of the gradient
+        renewed: dict[str, list[tuple[str, str]]] = {}  # by the rate: of what, and where that stands after an update
         for item, ways, rises in slopes:
             if item.text in measure.compared:  # an output's own gradient is its distance from the target, a sum's is 1
                 continue
@@ -316,6 +322,9 @@ class Step:
                     first, second = _ratios(value, ways, rises)
                     if alike(first, second) and (alike(1.0, first) or (value.size > 1 and measure.named)):
                         multiples.append((item.text, text, first))
+                    first, second = _ratios(value - item.before, ways, rises)
+                    if alike(first, second) and (told := rates.text_of(-first)):
+                        renewed.setdefault(told, []).append((item.text, text))
             if not item.change.any():
                 continue
             first, second = _ratios(item.change, ways, rises)
@@ -329,6 +338,13 @@ class Step:
             moved.append(item)
             sizes.append(-first)
         held, multiple, seen = self._held(multiples, slopes)
+        told, pairs = max(renewed.items(), default=("", []), key=lambda one: len(one[1]))
+        if len(pairs) > max(1, len(ratios), seen - (not alike(1.0, multiple))):
+            shapes = {item.text: item.before.shape for item in self.inputs}
+            beside = ((other, in_place_of(*pairs[0], other)) for other in shapes)  # of a wrong gradient
+            news = {of: text for of, text in beside if text in self.holders and self.holders[text].shape == shapes[of]}
+            held = {of: f"({of} - {text}) / {told}" for of, text in {**news, **dict(pairs)}.items()}
+            return Descent(measure, tuple(moved), 0, 0.0, held, 1.0, len(held))
         best = max((one for one, _ in ratios), default=None, key=lambda one: sum(
             alike(one, other) for other, _ in ratios))
         moving = [(item, ways, rises) for item, ways, rises in slopes if item in moved]
@@ -345,7 +361,18 @@ class Step:
         if sum(item.before.size for item in self.inputs if item.text in held) < 2:  # as one number follows any other
             held = {}
         rate = float(np.median(sizes or [0.0]))
+        if not held and measure.named and (called := self._called(moved)):
+            return Descent(measure, tuple(moved), 0, rate, called, 1.0)
         return Descent(measure, tuple(moved), 0, rate, held, multiple, seen) if moved or held else None
+
+    def _called(self, moved: Sequence[Changed]) -> dict[str, str]:
+        """Where there stands what is called the gradient of each of some arrays, and has its shape; nothing where that
+        is not known of all: where no gradient is right, what an optimizer makes of them tells nothing.
+        """
+        found = {item.text: [text for text, value in self.holders.items()
+                             if value.shape == item.before.shape and is_called_gradient(text, item.text)]
+                 for item in moved}  # fmt: skip
+        return {of: texts[0] for of, texts in found.items()} if all(found.values()) else {}
 
     def _goes_on(self, item: Changed) -> bool:
         """Whether an array is after the step what it was and something more; an output is made anew from others."""
@@ -415,7 +442,7 @@ class Step:
         """The expression of the gradients: what the step leaves, or what was, less what is after it, over the rate."""
         if found.is_held:
             texts = list(found.held.values())
-            if any(re.match(r"found\b", text) for text in texts):  # what the call gives
+            if any(re.search(r"\bfound\b", text) for text in texts):  # what the call gives
                 return self.after(texts) if len(texts) > 1 else texts[0].replace("found", self.call.text, 1)
             return f"({self.call.text}, {texts[0] if len(texts) == 1 else '[' + ', '.join(texts) + ']'})[1]"
         olds = olds or f"[{', '.join(f'{item.text} + 0' for item in found.moved)}]"
