@@ -196,6 +196,8 @@ class Localization:
         for made in self.made:
             if self.is_trusted(made.site) or (made.site.is_passed and self.is_before_loss(self._handed[made.site])):
                 continue
+            if isinstance(made.whole, str):  # what is printed, or a key
+                continue
             if not made.is_finite and not self._is_finite:  # nothing is to be seen behind it
                 return [Suspect(made, self.wrong, is_fixed=True)]
             is_moved = self.before is not None and made.entries and made.is_finite

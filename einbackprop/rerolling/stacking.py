@@ -247,7 +247,11 @@ class Stacking:
         return same_size and (not is_given or self.counters.are_one(letter, other))
 
     def _indices(self, name: str) -> str:
-        """The letters of a value where it is made."""
+        """The letters of a value where it is made. Raises NotAlikeError of a constant, which has letters of its own at
+        each place where it is read.
+        """
+        if name in self.program.constants:
+            raise NotAlikeError
         return self._inputs[name].indices if name in self._inputs else self.defining[name].out.indices
 
     def _picked(self, names: NDArray[Any], letters: str) -> tuple[str, str] | None:

@@ -84,7 +84,7 @@ def _settled(
     names.clear()
     names.update(before)
     related = _related(report, decays(ast.walk(statements_of_text(text_of(script)).tree)), assumed)
-    meant = _meant(question, related, Trials(names), setup.splitlines())
+    meant = _meant(question, related, Trials(names), setup.splitlines(), assumed)
     if meant is None:
         return Guess(question, report)
     first, question = Guess(question, report), meant.question
@@ -176,10 +176,11 @@ class _Meant(NamedTuple):
 
 
 def _meant(
-    question: Question, related: Sequence[Relation | None], trials: Trials, setup: Sequence[str]
+    question: Question, related: Sequence[Relation | None], trials: Trials, setup: Sequence[str], assumed: bool
 ) -> _Meant | None:
     """The question with the loss that at least half of the gradients belong to by one relation, or one without its
-    penalty; None where there is none, or the script has no number that is its factor.
+    penalty; None where there is none, or the script has no number that is its factor, or that of a penalty of which
+    its own loss knows nothing.
     """
     factors = Counter(relation.factor for relation in related if relation is not None)
     factor, count = factors.most_common(1)[0] if factors else (1.0, 0)
@@ -200,8 +201,9 @@ def _meant(
     decays = [one.decay for one in fitting]
     if times is None or (any(decays) and (len(arrays) != len(decays) or not is_penalty(decays, arrays))):
         return None
-    if any(decays) and not lacks and not any(_told(decay / 2, known) for decay in decays if decay):
-        return None  # a penalty that no number of the script is comes of a mistake
+    is_known = any(_told(decay / 2, known) for decay in decays if decay)
+    if any(decays) and not (assumed or lacks or is_known):  # it comes of a mistake
+        return None
     numbers = [np.ndim(leaf) == 0 for _, leaf in arrays]
     said = "the gradients are not those of the loss that was found, but of {}: that is what they are compared with"
     if question.loss:

@@ -18,7 +18,7 @@ from einbackprop.core.source import parse_python
 
 from ..questions import Question
 from .arguments import Resolver, arguments_in, united
-from .candidates import LOSS, STARTING, TRAINED, gradient_functions, has_loss, layers, loss_functions
+from .candidates import GRADIENTS, LOSS, STARTING, TRAINED, gradient_functions, has_loss, layers, loss_functions
 from .definitions import FORWARD, Definition, receiver_in
 from .invention import DATA, TARGET, Term
 from .layer_questions import of_layer
@@ -156,12 +156,25 @@ class FunctionSearch(Search):
             return self.proposal(own, term.setup, resolver)
         if not roots:
             return None
+        if not self._is_of_roots(item, term, result, place, roots):
+            return None
         if (total := self._total(item, term, result, place, roots)) is not None:
             loss, gradients = total
             question = Question(roots, loss=loss.text, grads=gradients)
             found = self.proposal(question, term.setup, resolver, left=left)
             return replace(found, notes=(f"the loss is taken to be {loss.called}", *found.notes))
         return self.proposal(Question(roots, both=term.text), term.setup, resolver, left=left, place=place)
+
+    def _is_of_roots(self, item: Definition, term: Term, result: Any, place: int, roots: Sequence[str]) -> bool:
+        """Whether what a call gives beside its loss may be gradients: it is called so, or one of them is."""
+        parts = self.script.parts_of(item)
+        named = [*parts, *(name for inner in item.inner_parts for name in inner)]
+        if GRADIENTS.search(item.name) or any(map(self.script.is_gradient, named)) or len(parts) != len(result):
+            return True
+        rest = [f"found[{n}]" for n in range(len(result)) if n != place]
+        given = rest[0] if len(rest) == 1 else f"[{', '.join(rest)}]"
+        gradients = Term(f"(lambda found: {given})({term.text})", term.setup)
+        return self.agreements(Term(f"{term.text}[{place}]"), gradients, roots) > 0
 
     def _total(
         self, item: Definition, term: Term, result: Any, place: int, roots: Sequence[str]
@@ -242,7 +255,7 @@ class FunctionSearch(Search):
         """Gradients, and a loss of the same arrays."""
         term = self._gradients(resolver, item)
         result = None if term is None else self.trials(term.setup, term.text)
-        if term is None or result is None:
+        if term is None or result is None or makes_functions(result):
             return None
         names = self.script.parts_of(item) if not isinstance(result, Mapping) else ()
         losses = list(self._losses(resolver, item))
@@ -417,6 +430,11 @@ class FunctionSearch(Search):
                 found.add(name)
                 left += self.script.functions(name)
         return found
+
+
+def makes_functions(result: Any) -> bool:
+    """Whether a call gives functions, of which one may be called gradients: it gives none itself."""
+    return isinstance(result, tuple | list) and any(map(callable, result))
 
 
 def held_on(receiver: str, stored: Sequence[str]) -> str:

@@ -25,7 +25,7 @@ from .function_questions import LEFT_OUT, FunctionSearch
 from .mending import mended, stopped_in
 from .opening import opened, with_guards_open
 from .proposal import Proposal
-from .roots import stands_in
+from .roots import MEASURED, stands_in
 from .round_measures import root_of
 from .round_questions import of_rounds
 from .search import NOT_CHECKED
@@ -177,8 +177,8 @@ def shorter(found: Sequence[Proposal], others: Iterable[Proposal]) -> list[Propo
 
 
 def without_parts(found: Sequence[Proposal]) -> list[Proposal]:
-    """Proposals without those that ask of nothing but a part of what another one asks of as a whole, and without layers
-    of whose arrays a loss asks.
+    """Proposals without those that ask of nothing but a part of what another one asks of as a whole, without layers of
+    whose arrays a loss asks, and without those of nothing but measurements.
     """
     wholes = [{*one.question.wrt} for one in found if one.question and not one.question.forward]
 
@@ -191,7 +191,15 @@ def without_parts(found: Sequence[Proposal]) -> list[Proposal]:
             for whole in wholes
         )  # fmt: skip
 
-    return [one for one in found if not is_part(one.question)]
+    return [one for one in found if not is_part(one.question) and not is_of_measurements(one)]
+
+
+def is_of_measurements(found: Proposal) -> bool:
+    """Whether a question is of nothing but what a model is compared with: what is called a gradient is that of a
+    residual, which has the shape of these.
+    """
+    asked = found.question.wrt if found.question is not None and not found.question.forward else ()
+    return bool(asked) and all(MEASURED.fullmatch(re.findall(r"\w+", root)[-1]) for root in asked)
 
 
 def of_mended(

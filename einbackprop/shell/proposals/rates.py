@@ -149,6 +149,10 @@ def best_of(descents: Sequence[Descent], rates: Rates) -> Descent | None:
 
 
 def alike(one: float, other: float) -> bool:
-    """Whether two slopes or rates may be taken for one."""
+    """Whether two slopes or rates may be taken for one; where a loss does not rise, neither is any.
+
+    >>> alike(1.0, 1.0001), alike(1.0, 1.1), alike(float("inf"), 1.0), alike(float("inf"), float("inf"))
+    (True, False, False, False)
+    """
     one, other = float(one), float(other)  # of which the infinite ones are compared without a warning
-    return abs(one - other) <= SAME * abs(one)
+    return abs(one - other) <= SAME * abs(one) < float("inf")

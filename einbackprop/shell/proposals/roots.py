@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import eq
@@ -75,6 +76,8 @@ def shapes_of(value: Any, kinds: str = "f") -> tuple[tuple[int, ...], ...]:
                  and not isinstance(leaf, bool) and np.asarray(leaf).dtype.kind in kinds)
 
 
+MEASURED = re.compile(r"data|obs\w*|measure\w*|meas", re.IGNORECASE)
+"""What observations are called that a model is compared with."""
 Agrees = Callable[[Place, Any], bool]
 """Whether a value is the gradient of a loss with respect to what stands at a place."""
 
@@ -116,7 +119,7 @@ def _whole(gradients: Any, places: Sequence[Place]) -> Sequence[Place]:
     best = max((count for _, count in like), default=0)
     # one array of the shape of the targets is the derivative of something else
     return [place for place, count in like if count == best and 2 * count > len(shapes)
-            and (len(shapes) > 1 or not is_target(place.name))][:1]  # fmt: skip
+            and (len(shapes) > 1 or not (is_target(place.name) or MEASURED.fullmatch(place.name)))][:1]  # fmt: skip
 
 
 def is_target(name: str) -> bool:

@@ -210,11 +210,16 @@ class RoundMeasures:
 
     @cached_property
     def _slices(self) -> dict[str, Any]:
-        """What calls in the round are given that has no name there, ``Y[rows]``."""
-        texts = [ast.unparse(node) for node in self._handed.values() if isinstance(node, ast.Subscript)]
-        made = self.search.trials(
-            self.call.setup, f"(lambda found: [{', '.join(map(self._read, texts))}])({self.call.text})")
-        return {text: value for text, value in zip(texts, made or (), strict=False) if is_array(value)}
+        """What has no name in the round and calls there are given, ``Y[rows]``, or is taken from something, as in
+        ``p - np.eye(3)[y]``.
+        """
+        taken = [node.right for node in self.flat.nodes if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub)
+                 and isinstance(node.left, ast.Name) and isinstance(node.right, ast.Subscript | ast.Call)]  # fmt: skip
+        given = [node for node in self._handed.values() if isinstance(node, ast.Subscript)]
+        texts = dict.fromkeys(map(ast.unparse, [*taken[:TARGETS], *given]))
+        made = {text: self.search.trials(self.call.setup, f"(lambda found: {self._read(text)})({self.call.text})")
+                for text in texts}  # fmt: skip
+        return {text: value for text, value in made.items() if is_array(value)}
 
     @cached_property
     def _objects(self) -> dict[str, Any]:

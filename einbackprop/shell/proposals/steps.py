@@ -323,8 +323,7 @@ class Step:
                     if alike(first, second) and (alike(1.0, first) or (value.size > 1 and measure.named)):
                         multiples.append((item.text, text, first))
                     first, second = _ratios(value - item.before, ways, rises)
-                    is_rate = bool(np.isfinite(first)) and alike(first, second)
-                    if is_rate and (told := rates.text_of(-first)):
+                    if alike(first, second) and (told := rates.text_of(-first)):
                         renewed.setdefault(told, []).append((item.text, text))
             if not item.change.any():
                 continue
