@@ -451,7 +451,8 @@ CASES = {
     "no gradient is right, and Adam hides them": Case(
         ALL_WRONG, 4, "do[1] = (dq[1] + dq[2]) /", "do[1] = dq[1] /", "do[1] = (dq[1] + dq[2]) / (1 + np.exp(-o[1]))"),
     "targets are made where they are taken away": Case(
-        INLINE_TARGETS, 4, "self.x.T @ dy, dy.sum(0)", "self.x.T @ dy, dy.mean(0)", "self.dw, self.db = self.x.T @ dy, dy.sum(0)"),
+        INLINE_TARGETS, 4, "self.x.T @ dy, dy.sum(0)", "self.x.T @ dy, dy.mean(0)",
+        "self.dw, self.db = self.x.T @ dy, dy.sum(0)"),
     "a size has a name, and is halved": Case(
         NAMED_SIZE, 3, "back.sum(0), t.T", "back.mean(0), t.T", "gw, gb, gv = (back * x).sum(0), back.sum(0), t.T @ r"),
 }  # fmt: skip
