@@ -211,7 +211,7 @@ class Hooker(ast.NodeTransformer):
         """A call of the hook around a value."""
         own = self._own[id(node)]
         called = node.func if isinstance(node, ast.Call) else node
-        is_unwritten = self._is_of_library(called) and getattr(called, "attr", "") in UNWRITTEN
+        is_unwritten = self._is_of_library(called) and getattr(called, "attr", getattr(called, "id", "")) in UNWRITTEN
         self.sites.append(
             Site(self._file, self._place, self._statement, own, self._function, self._inside, target, is_passed,
                  is_unwritten)

@@ -41,8 +41,9 @@ from einbackprop.diagnosis.vocabulary.trees import Numbering
 from einbackprop.world.calls import is_from_outside
 from einbackprop.world.ownership import is_users_class
 
-MOST_LINES, FEWEST_LINES = 20_000, 500
-"""Lines that functions of the user's may run in an edit that is evaluated, first and in the end."""
+MOST_LINES, FEWEST_LINES = 200_000, 20_000
+"""Lines that a call of a function of the user's may run in an edit that is evaluated: at first, and after several that
+ran more."""
 USUAL = (1.5, 3.5)
 """Where tiers are divided: some tens of edits of a statement cost less, and some thousands of the deep ones."""
 RUNS = 60

@@ -201,7 +201,7 @@ def _meant(
     decays = [one.decay for one in fitting]
     if times is None or (any(decays) and (len(arrays) != len(decays) or not is_penalty(decays, arrays))):
         return None
-    is_known = any(_told(decay / 2, known) for decay in decays if decay)
+    is_known = any(_told(decay / 2, known) is not None for decay in decays if decay)
     if any(decays) and not (assumed or lacks or is_known):  # it comes of a mistake
         return None
     numbers = [np.ndim(leaf) == 0 for _, leaf in arrays]

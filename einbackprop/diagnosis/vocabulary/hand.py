@@ -179,7 +179,7 @@ def hand_of(
 
 
 def taken_by(code: CodeType, defaults: Sized) -> range:
-    """How many arguments a function may be given."""
+    """How many arguments a function may be given, by position and by keyword together."""
     most = sys.maxsize if code.co_flags & (CO_VARARGS | CO_VARKEYWORDS) else code.co_argcount + code.co_kwonlyargcount
     return range(code.co_argcount - len(defaults), most + 1)
 

@@ -17,7 +17,7 @@ IDLE: Mapping[type[Any], tuple[int, ...]] = {
 """The number that says nothing at the right of an operator."""
 
 MOST_CALLS = 8
-"""Names of an expression, and calls elsewhere, of which the ones are tried in the place of the others."""
+"""How many names of an expression are replaced by what a function gives elsewhere, and by how many such calls."""
 
 
 def replaced(expression: Expression) -> Iterator[Edit]:

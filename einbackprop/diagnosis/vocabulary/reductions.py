@@ -80,11 +80,11 @@ def from_the_end(expression: Expression) -> Iterator[Edit]:
     back = ast.Slice(None, None, number(-1))
     for place in expression.places:
         match place.node:
-            case ast.Subscript(ast.Call(_, [ast.Subscript(array, inner)], []) as call, outer) if (
-                    expression.called(call) == "cumsum" and is_same(inner, back) and is_same(outer, back)):
-                new = ast.Call(call.func, [array], [])
+            case ast.Subscript(ast.Call(function, [ast.Subscript(array, inner)], []) as sums, outer) if (
+                    expression.called(sums) == "cumsum" and is_same(inner, back) and is_same(outer, back)):
+                new = ast.Call(function, [array], [])
                 yield expression.edit(place, new, 1.3, "cumsum from the first entry on is needed")
-            case ast.Call(function, [array], []) as call if expression.called(call) == "cumsum":
+            case ast.Call(function, [array], []) as sums if expression.called(sums) == "cumsum":
                 turned = ast.Call(function, [subscript(array, back)], [])
                 yield expression.edit(place, subscript(turned, back), 1.3, "cumsum from the last entry on is needed")
 

@@ -33,7 +33,7 @@ DEEPEST = 24
 MOST = 400
 """How many names are looked up for one value, one after the other."""
 CONSUMED = frozenset(("generator", "islice", "chain", "cycle", "count", "repeat"))
-"""Iterators that give something else each time that they are asked; those over arrays begin anew."""
+"""Iterators that give something else each time that they are asked, as ``range(9)`` does not."""
 LONGEST = 1000
 """How many leaves of a value are looked at."""
 MAKES = re.compile(r"init|random|randn|rand\b|zeros|ones|empty|load|make|create|build|generate|get_|layer_sizes|rng|"

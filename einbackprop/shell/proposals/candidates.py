@@ -13,9 +13,9 @@ GRADIENTS = re.compile(r"^(?!.*(?:desc|abstieg)).*?(?:grad|back|bprop|bwd|deriv|
 FALLING = (r"loss|cost|mse|nll|entropy|perd[ai]|perte|co[uû]t|custo|verlust|fehler|kosten|verlies|strata|koszt|"
            r"kay[iı]p|galat|kerugian|biaya|ztr[aá]t|veszt|tappio|f[oö]rlust|kostnad|pierder|poter[iy]")  # fmt: skip
 """What numbers are called of which nobody wants more."""
-LOSS = re.compile(FALLING + r"|objective|error|erro|energy|lik\b|logp|criterion|likelihood|posterior|log_?prob|elbo|"
+LOSS = re.compile(FALLING + r"|objective|error|erro|energy|lik\b|logp|criterion|likelihood|posterior|log_?prob\b|elbo|"
                   r"risk|divergence|deviance|misfit|^(?:J|L|E|C|ce|f)$", re.IGNORECASE)  # fmt: skip
-TRAINED = re.compile(r"loss|cost|objective|nll|likelihood|posterior|logp|criterion|entropy|elbo|risk|^[JL]$",
+TRAINED = re.compile(r"loss|cost|objective|nll|likelihood|logp|criterion|entropy|elbo|risk|^[JL]$",
                      re.IGNORECASE)  # fmt: skip
 """What a loss is called that is trained for; an ``error`` that is printed may be twice that."""
 NUMERICAL = re.compile(r"numeric|finite|check|approx|eval_num|test|compare|assert|relative|rel_err", re.IGNORECASE)

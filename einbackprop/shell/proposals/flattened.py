@@ -116,12 +116,12 @@ class Flat:
                 for target in node.targets if isinstance(target, ast.Name)}  # fmt: skip
 
     @cached_property
-    def weights(self) -> dict[str, str]:
+    def weights(self) -> dict[str, list[str]]:
         """What differences are multiplied by, if anything, by these: ``mask / n`` of ``d = (out - target) * mask / n``,
-        or of ``d = out - target`` and ``d *= mask / n``.
+        or of ``d = out - target`` and ``d *= mask / n``; of a product that goes on its parts too.
         """
         named: dict[str, Product] = {}
-        found: dict[str, str] = {}
+        found: dict[str, list[str]] = {}
         for node in self.nodes:
             target: ast.expr | None = None
             product: Product | None = None
@@ -133,10 +133,11 @@ class Flat:
                 target, product = node.targets[0], product_of(node.value, named)
             elif isinstance(node, ast.BinOp):
                 product = product_of(node, named)
-            if product is not None and isinstance(target, ast.Name):
-                named[target.id] = product
-            if product is not None and len(product.factors) > len(found.get(product.difference, "")):  # of the whole
-                found[product.difference] = product.factors
+            if isinstance(target, ast.Name):
+                named.pop(target.id, None)
+                named |= {target.id: product} if product is not None else {}
+            if product is not None and product.factors:
+                found.setdefault(product.difference, []).append(product.factors)
         return found
 
     @property
@@ -159,8 +160,8 @@ def product_of(node: ast.expr, named: Mapping[str, Product]) -> Product | None:
     Product(difference='y - t', factors='2 / n')
     """
     def factor(other: ast.expr) -> str:
-        text = ast.unparse(other)
-        return f"({text})" if isinstance(other, ast.BinOp) else text
+        plain = ast.Name | ast.Attribute | ast.Subscript | ast.Call | ast.Constant
+        return ast.unparse(other) if isinstance(other, plain) else f"({ast.unparse(other)})"
 
     match node:
         case ast.BinOp(_, ast.Sub(), _):

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from einbackprop.core.source import parse_python
 
 from ..questions import Question
 from .arguments import Resolver, arguments_in, united
-from .candidates import GRADIENTS, LOSS, STARTING, TRAINED, gradient_functions, has_loss, layers, loss_functions
+from .candidates import LOSS, STARTING, TRAINED, gradient_functions, has_loss, layers, loss_functions
 from .definitions import FORWARD, Definition, receiver_in
 from .invention import DATA, TARGET, Term
 from .layer_questions import of_layer
@@ -152,11 +153,9 @@ class FunctionSearch(Search):
             names = list(item.inner_parts[1 - place]) or names
         roots, left = self.roots(without(result, place), names, term, losses=[f"{term.text}[{place}]"])
         own = self._own(item, term, result, place)
-        if own is not None and len(own.wrt) != len(roots):  # what is no gradient is taken for one
-            return self.proposal(own, term.setup, resolver)
+        if own is not None and len(own[0].wrt) != len(roots):  # what is no gradient is taken for one
+            return self.proposal(own[0], term.setup, resolver, left=own[1])
         if not roots:
-            return None
-        if not self._is_of_roots(item, term, result, place, roots):
             return None
         if (total := self._total(item, term, result, place, roots)) is not None:
             loss, gradients = total
@@ -164,17 +163,6 @@ class FunctionSearch(Search):
             found = self.proposal(question, term.setup, resolver, left=left)
             return replace(found, notes=(f"the loss is taken to be {loss.called}", *found.notes))
         return self.proposal(Question(roots, both=term.text), term.setup, resolver, left=left, place=place)
-
-    def _is_of_roots(self, item: Definition, term: Term, result: Any, place: int, roots: Sequence[str]) -> bool:
-        """Whether what a call gives beside its loss may be gradients: it is called so, or one of them is."""
-        parts = self.script.parts_of(item)
-        named = [*parts, *(name for inner in item.inner_parts for name in inner)]
-        if GRADIENTS.search(item.name) or any(map(self.script.is_gradient, named)) or len(parts) != len(result):
-            return True
-        rest = [f"found[{n}]" for n in range(len(result)) if n != place]
-        given = rest[0] if len(rest) == 1 else f"[{', '.join(rest)}]"
-        gradients = Term(f"(lambda found: {given})({term.text})", term.setup)
-        return self.agreements(Term(f"{term.text}[{place}]"), gradients, roots) > 0
 
     def _total(
         self, item: Definition, term: Term, result: Any, place: int, roots: Sequence[str]
@@ -187,13 +175,15 @@ class FunctionSearch(Search):
                    if is_number(part) and not self.script.is_gradient(name)]  # fmt: skip
         if place not in numbers or len(numbers) < 2 or len(names) != len(result):
             return None
-        rest = [f"found[{n}]" for n in range(len(result)) if n not in numbers]
-        given = rest[0] if len(rest) == 1 else f"[{', '.join(rest)}]"
-        gradients = f"(lambda found: {given})({term.text})"
+        rest = [n for n in range(len(result)) if n not in numbers]
+        if len(rest) > 1 and len(rest) != len(roots):  # one of the numbers has a place
+            return None
+        gradients = given_by(term, rest)
         alone = self.agreements(Term(f"{term.text}[{place}]"), Term(gradients, term.setup), roots)
         if alone == len(roots):
             return None
-        sums = list(totals_of(tuple(result), term.text, names, self.weights(term)))
+        called = {n: names[n] for n in (place, *numbers)}
+        sums = list(totals_of(called, term.text, self.weights(term)))
         agreements = self.agreements_of(sums, term.setup, gradients, roots)
         best = max(agreements, default=0)
         return (sums[agreements.index(best)], gradients) if best > alone else None
@@ -224,19 +214,22 @@ class FunctionSearch(Search):
         both = f"(lambda found: (found[{place}], [{', '.join(found.values())}]))({term.text})"
         return Question(tuple(found), both=both) if found else None
 
-    def _own(self, item: Definition, term: Term, result: Any, place: int) -> Question | None:
-        """The question of a call that gives arrays which are called gradients, and others, such as its output; None of
-        any other call.
+    def _own(self, item: Definition, term: Term, result: Any, place: int) -> tuple[Question, list[str]] | None:
+        """The question of a call that gives what is called gradients, and other arrays, such as its output, and the
+        gradients that it leaves out; None of any other call.
         """
         names = self.script.parts_of(item)
-        arrays = [n for n, part in enumerate(result) if n != place and isinstance(part, np.ndarray) and part.ndim]
-        own = [n for n in arrays if len(names) == len(result) and self.script.is_gradient(names[n])]
-        if not own or len(own) == len(arrays):
+        if len(names) != len(result):
             return None
-        roots, _ = self.roots(
+        own = [n for n, name in enumerate(names) if n != place and self.script.is_gradient(name)]
+        if not own or not any(np.ndim(result[n]) for n in range(len(result)) if n not in (place, *own)
+                              and isinstance(result[n], np.ndarray)):  # fmt: skip
+            return None
+        roots, left = self.roots(
             tuple(result[n] for n in own), [names[n] for n in own], term, losses=[f"{term.text}[{place}]"])
         given = ", ".join(f"found[{n}]" for n in (place, *own))
-        return Question(roots, both=f"(lambda found: ({given}))({term.text})") if len(roots) == len(own) else None
+        question = Question(roots, both=f"(lambda found: ({given}))({term.text})")
+        return (question, left) if len(roots) == len(own) else None
 
     def _of_losses(self, resolver: Resolver, item: Definition, term: Term, result: Any) -> Proposal | None:
         """The same of a function whose loss is an array, one for each sample or output: the sum of these."""
@@ -432,9 +425,16 @@ class FunctionSearch(Search):
         return found
 
 
+def given_by(term: Term, places: Sequence[int]) -> str:
+    """The expression of some of what a call gives: one of these, or a list."""
+    found = ", ".join(f"found[{n}]" for n in places)
+    return f"(lambda found: {found if len(places) == 1 else f'[{found}]'})({term.text})"
+
+
 def makes_functions(result: Any) -> bool:
     """Whether a call gives functions, of which one may be called gradients: it gives none itself."""
-    return isinstance(result, tuple | list) and any(map(callable, result))
+    kinds = FunctionType | MethodType
+    return isinstance(result, tuple | list) and any(isinstance(part, kinds) for part in result)
 
 
 def held_on(receiver: str, stored: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import permutations
 from typing import Any
 
@@ -101,13 +102,11 @@ def squares_of(text: str, error: Any) -> list[Measure]:
     return [Measure(way.format(text), (way.format(text),)) for way in ways]
 
 
-def totals_of(result: Any, text: str, names: Sequence[str], weights: Mapping[str, float]) -> Iterator[Measure]:
-    """The sums of two numbers among what a call gives, terms of a loss that it does not add up itself; one may have a
-    weight: ``found[0] + beta * found[1]``.
+def totals_of(names: Mapping[int, str], text: str, weights: Mapping[str, float]) -> Iterator[Measure]:
+    """The sums of two numbers that a call gives, terms of a loss that it does not add up itself; one may have a weight:
+    ``found[0] + beta * found[1]``. ``names`` are what these are called, by their places.
     """
-    parts = result if isinstance(result, tuple) and len(result) == len(names) else ()
-    places = [n for n, part in enumerate(parts) if is_number(part)]
-    for one, other in permutations(places[:MOST_TERMS], 2):
+    for one, other in permutations([*names][:MOST_TERMS], 2):
         for weight, value in {**({"": 1.0} if one < other else {}), **weights}.items():
             factor = f"{weight} * " if weight else ""
             yield Measure(
@@ -116,5 +115,6 @@ def totals_of(result: Any, text: str, names: Sequence[str], weights: Mapping[str
                 called=f"{names[one]} + {factor}{names[other]}")
 
 
+@lru_cache(maxsize=1024)
 def _compiled(formula: str) -> Any:
     return compile(formula, "<loss>", "eval")

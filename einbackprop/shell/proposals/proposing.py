@@ -199,7 +199,7 @@ def is_of_measurements(found: Proposal) -> bool:
     residual, which has the shape of these.
     """
     asked = found.question.wrt if found.question is not None and not found.question.forward else ()
-    return bool(asked) and all(MEASURED.fullmatch(re.findall(r"\w+", root)[-1]) for root in asked)
+    return bool(asked) and all(map(MEASURED.fullmatch, asked))  # ``W.data`` is something else
 
 
 def of_mended(

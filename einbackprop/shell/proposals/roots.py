@@ -119,7 +119,7 @@ def _whole(gradients: Any, places: Sequence[Place]) -> Sequence[Place]:
     best = max((count for _, count in like), default=0)
     # one array of the shape of the targets is the derivative of something else
     return [place for place, count in like if count == best and 2 * count > len(shapes)
-            and (len(shapes) > 1 or not (is_target(place.name) or MEASURED.fullmatch(place.name)))][:1]  # fmt: skip
+            and (len(shapes) > 1 or not (is_target(place.name) or MEASURED.fullmatch(place.text)))][:1]  # fmt: skip
 
 
 def is_target(name: str) -> bool:

@@ -31,6 +31,8 @@ from .updates import GRADIENT
 
 OUTPUTS, TARGETS = 12, 4
 """How many arrays of a round are tried as outputs, and for each of them how many as targets."""
+WEIGHTS = 4
+"""How many arrays are tried as weights of a difference."""
 SUMMED = 4
 """How many losses are added to each other in pairs."""
 
@@ -177,7 +179,7 @@ class RoundMeasures:
                 is_trained = n == 0 and is_error
                 yield replace(told[n], parts=measure.parts, trained=is_trained, outside=out in self._inline)
             differences = {f"{out} - {name}{way}", f"{name}{way} - {out}"}
-            for weight in (self._weights[text] for text in sorted(differences & self._weights.keys())):
+            for weight in (one for text in sorted(differences & self._weights.keys()) for one in self._weights[text]):
                 parts = own, f"{self._read(name)}{way}", self._read(weight)
                 for one in weighed(out, f"{name}{way}", weight, numpy):
                     yield replace(one, parts=parts, outside=out in self._inline)
@@ -192,11 +194,10 @@ class RoundMeasures:
 
     @cached_property
     def _made(self) -> dict[str, Any]:
-        """What the round binds, and what the functions that it calls leave in globals."""
-        nodes = (node for item in self.search.script.definitions for node in item.statements)
-        left = [name for node in nodes if isinstance(node, ast.Global) for name in node.names if name in self.reached]
+        """What the round binds, and what functions of the script leave in globals."""
+        left = sorted(self.search.script.stored & self.reached.keys() - self.given.keys())
         made = {name: value for name, value in self.given.items() if name in self._bound}
-        return {**{name: self.reached[name] for name in left if name not in self.given}, **made}
+        return {**{name: self.reached[name] for name in left}, **made}
 
     @cached_property
     def _known(self) -> dict[str, Any]:
@@ -216,10 +217,8 @@ class RoundMeasures:
         taken = [node.right for node in self.flat.nodes if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub)
                  and isinstance(node.left, ast.Name) and isinstance(node.right, ast.Subscript | ast.Call)]  # fmt: skip
         given = [node for node in self._handed.values() if isinstance(node, ast.Subscript)]
-        texts = dict.fromkeys(map(ast.unparse, [*taken[:TARGETS], *given]))
-        made = {text: self.search.trials(self.call.setup, f"(lambda found: {self._read(text)})({self.call.text})")
-                for text in texts}  # fmt: skip
-        return {text: value for text, value in made.items() if is_array(value)}
+        texts = dict.fromkeys(map(ast.unparse, [*taken[:TARGETS], *given[: 2 * TARGETS]]))
+        return {text: value for text in texts if is_array(value := self._value(text))}
 
     @cached_property
     def _objects(self) -> dict[str, Any]:
@@ -289,13 +288,15 @@ class RoundMeasures:
                 if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub)}  # fmt: skip
 
     @cached_property
-    def _weights(self) -> dict[str, str]:
+    def _weights(self) -> dict[str, list[str]]:
         """The arrays that differences are multiplied by, by these; a number weighs all alike."""
-        known = self.flat.weights
-        made = self.search.trials(self.call.setup, f"(lambda found: [{', '.join(map(self._read, known.values()))}])"
-                                  f"({self.call.text})") if known else None  # fmt: skip
-        return {text: weight for (text, weight), value in zip(known.items(), made or (), strict=False)
-                if isinstance(value, np.ndarray) and value.size > 1}  # fmt: skip
+        found = {text: [one for one in dict.fromkeys(weights) if np.size(self._value(one)) > 1][:WEIGHTS]
+                 for text, weights in self.flat.weights.items()}  # fmt: skip
+        return {text: weights for text, weights in found.items() if weights}
+
+    def _value(self, text: str) -> Any:
+        """The value of an expression after the round; None where it has none."""
+        return self.search.trials(self.call.setup, f"(lambda found: {self._read(text)})({self.call.text})")
 
     @cached_property
     def _local_reads(self) -> dict[str, ast.expr]:

@@ -19,7 +19,7 @@ from ..questions import Question
 from .arguments import Resolver, arguments_in, united
 from .definitions import GRADIENTS, Script
 from .invention import LAYOUTS, Invention, Term, invented_names, numpy_in
-from .losses import is_float, is_number
+from .losses import is_number
 from .measures import Measure
 from .proposal import Proposal
 from .roots import Place, places_in, roots_of
@@ -110,7 +110,7 @@ class Search:
         """The numbers of floating point that a call is given or can read, which may weigh a term of a loss."""
         state = self.trials.state(call.setup, call.text)
         held = ((text, self.trials(call.setup, text)) for text in places_of(state))
-        numbers = ((text, float(np.ravel(value)[0])) for text, value in held if is_float(value))
+        numbers = ((text, float(np.ravel(value)[0])) for text, value in held if is_number(value))
         return dict(itertools.islice(numbers, WEIGHTS))
 
     def after(self, call: Term, state: Mapping[str, Any]) -> dict[str, Any]:

@@ -169,7 +169,9 @@ class StepSearch(FunctionSearch):
             is_trained = TRAINED.search(one.text) and any(name in one.text for name in self._called_again)
             found.append(Measure(one.text, (one.text,), named=True, trained=bool(is_trained)))
         found += losses_in(result, call.text, item.parts)
-        found += totals_of(result, call.text, item.parts, self.weights(call))
+        if isinstance(result, tuple) and len(result) == len(item.parts):
+            numbers = {n: item.parts[n] for n, part in enumerate(result) if is_number(part)}
+            found += totals_of(numbers, call.text, self.weights(call) if len(numbers) > 1 else {})
         targets = list(self._targets(resolver, item, call))
         for out in self._outputs(resolver, item):
             value = self.trials(united([*out.setup, *call.setup]), out.text)

@@ -339,12 +339,12 @@ class Step:
             sizes.append(-first)
         held, multiple, seen = self._held(multiples, slopes)
         told, pairs = max(renewed.items(), default=("", []), key=lambda one: len(one[1]))
-        if len(pairs) > max(1, len(ratios), seen - (not alike(1.0, multiple))):
+        if len(dict(pairs)) > max(1, len(ratios), seen - (not alike(1.0, multiple))):
             shapes = {item.text: item.before.shape for item in self.inputs}
             beside = ((other, in_place_of(*pairs[0], other)) for other in shapes)  # of a wrong gradient
             news = {of: text for of, text in beside if text in self.holders and self.holders[text].shape == shapes[of]}
             held = {of: f"({of} - {text}) / {told}" for of, text in {**news, **dict(pairs)}.items()}
-            return Descent(measure, tuple(moved), 0, 0.0, held, 1.0, len(held))
+            return Descent(measure, tuple(moved), 0, 0.0, held, 1.0, len(dict(pairs)))
         best = max((one for one, _ in ratios), default=None, key=lambda one: sum(
             alike(one, other) for other, _ in ratios))
         moving = [(item, ways, rises) for item, ways, rises in slopes if item in moved]
@@ -443,7 +443,8 @@ class Step:
         if found.is_held:
             texts = list(found.held.values())
             if any(re.search(r"\bfound\b", text) for text in texts):  # what the call gives
-                return self.after(texts) if len(texts) > 1 else texts[0].replace("found", self.call.text, 1)
+                return self.after(texts) if len(texts) > 1 else re.sub(
+                    r"\bfound\b", lambda _: self.call.text, texts[0], count=1)
             return f"({self.call.text}, {texts[0] if len(texts) == 1 else '[' + ', '.join(texts) + ']'})[1]"
         olds = olds or f"[{', '.join(f'{item.text} + 0' for item in found.moved)}]"
         news = news or f"({self.call.text}, [{', '.join(item.text for item in found.moved)}])[1]"
