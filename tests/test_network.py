@@ -103,6 +103,8 @@ def assert_same_numbers(parameters, X, targets, change=lambda gradients: None):
     assert_close([loss], [matmul_loss(expected[-1], targets)], [loss_error], dtype)
 
 
+# A BLAS may compute on what lies beside five numbers of 32 bits, and say that it met no number: seen once in many runs.
+@pytest.mark.filterwarnings("ignore:invalid value encountered in dot:RuntimeWarning")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @given(data=st.data())
 @settings(max_examples=max(500, settings.default.max_examples))
