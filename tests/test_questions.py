@@ -9,7 +9,6 @@ from library import line_of
 
 from einbackprop.checking.reports import Report
 from einbackprop.shell.answers import outcomes
-from einbackprop.shell.scripts import check_script
 
 IN_GLOBALS = """
 import numpy as np
@@ -480,45 +479,6 @@ def test_a_gradient_of_a_residual_is_none_of_what_was_measured(tmp_path: Path) -
     """It has the sign of what the model gave. Beside it a fold met a first round that begins with a constant."""
     report = report_of(MISFIT, tmp_path)
     assert [(item.name, item.verdict) for item in report.gradients] == [("th", "right")]
-
-
-MADE = """
-import numpy as np
-
-rng = np.random.default_rng(0)
-
-
-def make():
-    theta = [rng.normal(size=(3, 2)), np.zeros(2)]
-
-    def output(x):
-        return x @ theta[0] + theta[1]
-
-    def nll(x, y):
-        return 0.5 * np.sum((output(x) - y) ** 2)
-
-    def grads(x, y):
-        return [x.T @ (output(x) - y), (output(x) - y).sum(0)]
-
-    return nll, grads, theta
-
-
-nll, grads, theta = make()
-x, y = rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
-"""
-
-
-@pytest.mark.parametrize(("grads", "verdicts"), [
-    ("grads(x, y)", {"right", "proved"}), ("[2 * g for g in grads(x, y)]", {"wrong"}),
-    ("[0 * g for g in theta]", {"wrong"})])  # fmt: skip
-def test_what_functions_have_around_them_is_what_the_script_calls_so(
-    grads: str, verdicts: set[str], tmp_path: Path
-) -> None:
-    """Drawn weights were handed to the name alone: the loss depended on nothing, and zero was right."""
-    script = tmp_path / "script.py"
-    script.write_text(MADE, encoding="utf-8")
-    report = check_script(str(script), loss="nll(x, y)", grads=grads, wrt=["theta"])
-    assert {item.verdict for item in report.gradients} <= verdicts
 
 
 @pytest.mark.parametrize("name", CASES)

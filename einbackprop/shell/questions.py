@@ -9,7 +9,7 @@ import ast
 import difflib
 import linecache
 import types
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -38,30 +38,10 @@ def evaluation(function: types.FunctionType, names: Namespace) -> Callable[[Mapp
     """An expression of a script as a function of values for the script's names; it is to be run in a world."""
 
     def evaluate(values: Mapping[str, Any]) -> Any:
-        before = {name: names.get(name) for name in values}
         names.update(values)
-        for cell in cells_in(names.values()):  # what the script has under a name may be in one as well
-            name = next((name for name, old in before.items() if old is not None and old is cell.cell_contents), None)
-            if name is not None:
-                cell.cell_contents = values[name]
         return function()
 
     return evaluate
-
-
-def cells_in(values: Iterable[Any]) -> list[types.CellType]:
-    """What the functions among some values, and those around these, have of the functions that made them: ``theta`` of
-    ``loss, slopes, theta = problem(X, y)``.
-    """
-    found: list[types.CellType] = []
-    left = [value for value in values if type(value) is types.FunctionType and value.__closure__]
-    while left:
-        for cell in left.pop().__closure__ or ():
-            if cell != types.CellType() and cell not in found:
-                found.append(cell)
-                held = cell.cell_contents
-                left += [held] if type(held) is types.FunctionType and held.__closure__ else []
-    return found
 
 
 @dataclass(frozen=True)
@@ -331,9 +311,7 @@ def _copied(
                           + (", or give --cotangent" if hidden[0] == question.cotangent else ""))
     reach = reach_of(names, texts, script, [str(root[0]) for root in roots], ours or ())
     world = World()
-    asked = [str(root[0]) for root in roots]  # a name that only a function's maker reads is in the world as well
-    private, sources, own, _ = world.of((
-        names, reach.sources, reach.state, _function(f"({', '.join(asked)},)" if asked else "()", "--wrt", names)))
+    private, sources, own = world.of((names, reach.sources, reach.state))
     functions = tuple(evaluation(source, private) for source in sources)
     return Copied(reach, roots, world, private, functions, sources, own)
 

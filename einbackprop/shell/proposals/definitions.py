@@ -293,10 +293,10 @@ class Script:
         return frozenset(found - {""})
 
     @cached_property
-    def stored(self) -> frozenset[str]:
-        """The names of globals that functions bind."""
-        return frozenset(name for item in self.definitions for node in ast.walk(item.node)
-                         if isinstance(node, ast.Global) for name in node.names)  # fmt: skip
+    def stored(self) -> dict[str, None]:
+        """The names of globals that functions bind, in order."""
+        return dict.fromkeys(name for item in self.definitions for node in ast.walk(item.node)
+                             if isinstance(node, ast.Global) for name in node.names)  # fmt: skip
 
     def parts_of(self, item: Definition) -> tuple[str, ...]:
         """What the parts of what a function returns are called: an expression as where the function is called,

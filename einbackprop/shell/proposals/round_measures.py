@@ -195,7 +195,7 @@ class RoundMeasures:
     @cached_property
     def _made(self) -> dict[str, Any]:
         """What the round binds, and what functions of the script leave in globals."""
-        left = sorted(self.search.script.stored & self.reached.keys() - self.given.keys())
+        left = [name for name in self.search.script.stored if name in self.reached and name not in self.given]
         made = {name: value for name, value in self.given.items() if name in self._bound}
         return {**{name: self.reached[name] for name in left}, **made}
 

@@ -116,7 +116,7 @@ class Search:
     def after(self, call: Term, state: Mapping[str, Any]) -> dict[str, Any]:
         """What the names of a state hold after a call, and the globals that functions of the script bind."""
         held = "".join(f"{name!r}: {name}, " for name in state if name.isidentifier())
-        stored = tuple(sorted(self.script.stored - state.keys()))
+        stored = tuple(name for name in self.script.stored if name not in state)
         bound = f"**{{name: globals()[name] for name in {stored} if name in globals()}}" if stored else ""
         found = self.trials(call.setup, f"({call.text}, {{{held}{bound}}})[1]")
         return found if isinstance(found, dict) else {}
