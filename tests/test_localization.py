@@ -13,6 +13,7 @@ from einbackprop.checking.answers import User
 from einbackprop.checking.certifying import Reference
 from einbackprop.checking.functions import pair_problem
 from einbackprop.checking.problems import targets_of, with_arrays
+from einbackprop.diagnosis.diagnose import allow_for_differences
 from einbackprop.diagnosis.experiments import Experiment, true_gradient
 from einbackprop.diagnosis.localization import Localization
 from einbackprop.diagnosis.recording import Recording
@@ -129,6 +130,19 @@ def test_what_is_derived_is_the_true_gradient_only_where_the_loss_says_so() -> N
         found = true_gradient(reference, (0,), wrong, rng)
         assert found is not wrong
         np.testing.assert_allclose(found, derived, atol=1e-6)
+
+
+@pytest.mark.parametrize(("off", "is_allowed"), [(1e-5, True), (1e-2, False)])
+def test_a_reference_is_as_exact_as_what_is_right_says(off: float, is_allowed: bool) -> None:
+    """Differences near a kink are off by more than usual; by what is far more, something else is wrong."""
+    experiment = network({})[0].experiment
+    experiment.truth["b"], experiment.tolerance = experiment.truth["b"] * (1 + off), 1e-6
+    assert experiment.wrong(experiment.run()) == {"b"}
+    allow_for_differences(experiment, frozenset({"W"}))
+    assert (experiment.wrong(experiment.run()) == frozenset()) == is_allowed
+    experiment.tolerance = 1e-6
+    allow_for_differences(experiment, frozenset({"b"}))  # it is wrong by the check
+    assert experiment.tolerance == 1e-6
 
 
 def test_right_code_has_no_suspects() -> None:

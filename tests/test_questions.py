@@ -289,24 +289,29 @@ y = np.sin(x) + rng.normal(size=x.shape)
 W1, b1, W2, b2 = rng.normal(size=(6, 1)), np.zeros((6, 1)), rng.normal(size=(3, 6)), np.zeros((3, 1))
 weights = [W1, b1, W2, b2]
 m, v = [np.zeros_like(g) for g in weights], [np.zeros_like(g) for g in weights]
-for t in range(1, 6):
-    h = np.tanh(W1 @ x + b1)
-    o = W2 @ h + b2
-    q = np.stack([o[0], o[0] + np.log1p(np.exp(o[1])), o[0] + np.log1p(np.exp(o[1])) + np.log1p(np.exp(o[2]))])
-    off = y - q
-    verlust = np.maximum(tau * off, (tau - 1) * off).sum() / M
-    dq = ((off < 0) - tau) / M
-    do = np.empty_like(o)
-    do[0] = dq[0] + dq[1] + dq[2]
-    do[1] = (dq[1] + dq[2]) / (1 + np.exp(-o[1]))
-    do[2] = dq[2] / (1 + np.exp(-o[2]))
-    dW2, db2 = do @ h.T, do.sum(axis=1, keepdims=True)
-    dz = (W2.T @ do) * (1 - h ** 2)
-    dW1, db1 = dz @ x.T, dz.sum(axis=1, keepdims=True)
-    for i, g in enumerate([dW1, db1, dW2, db2]):
-        m[i] = 0.9 * m[i] + 0.1 * g
-        v[i] = 0.999 * v[i] + 0.001 * g * g
-        weights[i] -= 0.01 * (m[i] / (1 - 0.9 ** t)) / (np.sqrt(v[i] / (1 - 0.999 ** t)) + 1e-8)
+rate, total, t = 0.01, 0.0, 0
+for epoch in range(2):
+    for start in range(0, M, 16):
+        t += 1
+        xb, yb = x[:, start:start + 16], y[:, start:start + 16]
+        h = np.tanh(W1 @ xb + b1)
+        o = W2 @ h + b2
+        q = np.stack([o[0], o[0] + np.log1p(np.exp(o[1])), o[0] + np.log1p(np.exp(o[1])) + np.log1p(np.exp(o[2]))])
+        off = yb - q
+        verlust = np.maximum(tau * off, (tau - 1) * off).sum() / 16
+        total += verlust
+        dq = ((off < 0) - tau) / 16
+        do = np.empty_like(o)
+        do[0] = dq[0] + dq[1] + dq[2]
+        do[1] = (dq[1] + dq[2]) / (1 + np.exp(-o[1]))
+        do[2] = dq[2] / (1 + np.exp(-o[2]))
+        dW2, db2 = do @ h.T, do.sum(axis=1, keepdims=True)
+        dz = (W2.T @ do) * (1 - h ** 2)
+        dW1, db1 = dz @ xb.T, dz.sum(axis=1, keepdims=True)
+        for i, g in enumerate([dW1, db1, dW2, db2]):
+            m[i] = 0.9 * m[i] + 0.1 * g
+            v[i] = 0.999 * v[i] + 0.001 * g * g
+            weights[i] -= rate * (m[i] / (1 - 0.9 ** t)) / (np.sqrt(v[i] / (1 - 0.999 ** t)) + 1e-8)
 """
 NAMED_SIZE = """
 import numpy as np

@@ -20,7 +20,7 @@ from einbackprop.checking.verdicts import Finding
 from einbackprop.diagnosis.experiments import EndlessError, limited
 from einbackprop.diagnosis.likelihood import new_statements
 from einbackprop.diagnosis.repair import Round
-from einbackprop.diagnosis.trying import is_pure
+from einbackprop.diagnosis.trying import Allowance, is_pure, on_copies
 
 CASES = [(name, mistake) for name, script in REPAIRED.items() for mistake in script.mistakes]
 
@@ -328,6 +328,16 @@ def test_a_value_that_has_the_shape_of_a_wrong_gradient_by_chance_may_get_anothe
     module: Any = module_of(DOT, "dot")
     (finding,) = found_in(check(module.loss, module.gradients, np.array([0.3, 1.1, -0.4]), np.array([0.7, 0.2, 0.9])))
     assert (finding.line, finding.write) == (9, "s = np.dot(a, b)")
+
+
+def test_functions_that_an_edit_calls_are_stopped_and_long_ones_are_not() -> None:
+    text = "def goes_on(x):\n    while x < 6:\n        x = x * 1.0\n    return x\n\n"
+    text += "def long(n):\n    total = 0\n    for i in range(n):\n        total += i\n    return total\n"
+    module, allowance = module_of(text, "recurring"), Allowance()
+    for _ in range(6):
+        with pytest.raises(EndlessError):
+            on_copies(module.goes_on, allowance)(-1.0)
+    assert on_copies(module.long, allowance)(9_000) == sum(range(9_000))
 
 
 def test_code_that_does_not_end_is_stopped() -> None:

@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from types import CodeType
@@ -168,12 +168,10 @@ class Statements:
 
     def stands_alone(self, statement: Any) -> bool:
         """Whether the lines of a statement hold nothing else: ``a = 1; b = 2`` is written as a whole."""
-        first, last = statement.lineno - 1, statement.end_lineno - 1
-        if last >= len(self._lines):
+        if statement.end_lineno > len(self._lines):
             return False
-        before = self._lines[first].encode()[: statement.col_offset].decode().strip()  # columns count bytes
-        after = self._lines[last].encode()[statement.end_col_offset :].decode().strip()
-        return not before and (not after or after.startswith("#"))
+        before, after = beside(self._lines, statement)
+        return not (before.strip() or without_comment(after))
 
     @staticmethod
     def operator(node: ast.AugAssign) -> str:
@@ -181,24 +179,35 @@ class Statements:
         return OPERATORS[type(node.op)]
 
 
-def replace_statement(lines: list[str], statement: Any, text: str = "") -> None:
-    """Put a text of one line, or nothing, in the place of a statement in lines; what stands on the same lines beside it
-    stays, and every line keeps its number. Of several, the last must come first.
+def beside(lines: Sequence[str], statement: Any) -> tuple[str, str]:
+    """What stands before a statement on its first line, and after it on its last."""
+    first, last = lines[statement.lineno - 1].encode(), lines[statement.end_lineno - 1].encode()  # columns count bytes
+    return first[: statement.col_offset].decode(), last[statement.end_col_offset :].decode()
+
+
+def without_comment(after: str) -> str:
+    """What stands after a statement but for a comment."""
+    return after.strip().partition("#")[0]
+
+
+def replace_statements(lines: list[str], texts: Mapping[Any, str]) -> None:
+    """Put texts of one line, or nothing, in the places of statements in lines; what stands on the same lines beside
+    these stays, and every line keeps its number.
 
     >>> lines = ["a = 1; b = (2,", "  3); c = 4", "d = 5  # five"]
-    >>> tree = ast.parse("\\n".join(lines))
-    >>> replace_statement(lines, tree.body[3]); replace_statement(lines, tree.body[1])
+    >>> _, b, _, d = ast.parse("\\n".join(lines)).body
+    >>> replace_statements(lines, {b: "", d: ""})
     >>> lines
     ['a = 1; pass; c = 4', '', '']
     """
-    first, last = statement.lineno - 1, statement.end_lineno - 1
-    before = lines[first].encode()[: statement.col_offset].decode()  # columns count bytes
-    after = lines[last].encode()[statement.end_col_offset :].decode()
-    if before.strip() or after.strip().partition("#")[0]:
-        made = f"{before}{text or 'pass'}{after}"
-    else:
-        made = f"{before}{text}" if text else ""
-    lines[first : last + 1] = [made, *[""] * (last - first)]
+    last_first = sorted(texts.items(), key=lambda one: (one[0].lineno, one[0].col_offset), reverse=True)
+    for statement, text in last_first:  # so that the columns of those before it still hold
+        before, after = beside(lines, statement)
+        if before.strip() or without_comment(after):
+            made = f"{before}{text or 'pass'}{after}"
+        else:
+            made = f"{before}{text}" if text else ""
+        lines[statement.lineno - 1 : statement.end_lineno] = [made, *[""] * (statement.end_lineno - statement.lineno)]
 
 
 def is_one_return(node: ast.stmt) -> bool:

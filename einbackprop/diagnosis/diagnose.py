@@ -300,8 +300,7 @@ def allow_for_differences(experiment: Experiment, wrong: frozenset[str]) -> None
     own = experiment.run() or {}
     for name in experiment.wrong(own) - wrong if own else ():
         if experiment.has_shape(name, own):
-            true = experiment.truth[name]
-            off = np.asarray(own[name], dtype=np.float64).reshape(true.shape) - true
+            off, true = experiment.gap(own, [name])[name], experiment.truth[name]
             relative = float(np.abs(off).max(initial=0.0)) / max(float(np.abs(true).max(initial=0.0)), 1e-300)
             experiment.tolerance = max(experiment.tolerance, 2 * relative if relative < NARROW else 0.0)
 

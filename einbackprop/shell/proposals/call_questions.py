@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from einbackprop.core.progress import in_time
-from einbackprop.core.source import callee, parse_python, replace_statement
+from einbackprop.core.source import callee, parse_python, replace_statements
 from einbackprop.errors import ScriptError
 
 from .arguments import Resolver, argument_of
@@ -84,9 +84,8 @@ def stopped_at(source: str, statements: Sequence[ast.stmt]) -> Rewriting:
     """The source with what keeps the local names, and stops, before simple statements, which say what is called what.
     """
     lines = source.splitlines()
-    for statement in sorted(statements, key=lambda item: (item.lineno, item.col_offset), reverse=True):
-        keep = KEEP.replace("LINE", str(statement.lineno))
-        replace_statement(lines, statement, f"{keep}; {ast.unparse(statement)}")
+    replace_statements(lines, {
+        item: f"{KEEP.replace('LINE', str(item.lineno))}; {ast.unparse(item)}" for item in statements})
     return Rewriting("\n".join(lines) + "\n", frozenset(statement.lineno for statement in statements), KEPT)
 
 

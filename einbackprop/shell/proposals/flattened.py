@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, TypeGuard
 
-from einbackprop.core.source import callee, replace_statement
+from einbackprop.core.source import callee, replace_statements
 
 from .candidates import LOSS
 from .definitions import Definition, Scope, Script, is_guard, own_nodes, receiver_of, statements_in
@@ -401,13 +401,15 @@ def loops_around(loop: ast.For | ast.While, tree: ast.Module) -> list[ast.For | 
 def with_gradients(lines: Sequence[str], flat: Flat) -> list[str]:
     """The lines with the gradient of each update in its place; the update follows where later statements read it."""
     made, gradients = list(lines), {id(one.update): one for one in flat.gradients}
-    for update in sorted(flat.updates, key=lambda item: (item.lineno, item.col_offset), reverse=True):
+    texts: dict[ast.stmt, str] = {}
+    for update in flat.updates:
         gradient = gradients.get(id(update))
         stays = [ast.unparse(update)] if flat.goes_on else []
         named = gradient is None or gradient.text.isidentifier()
         binds = [] if gradient is None or named else [f"{gradient.name} = {gradient.text}"]
         blank = "" if flat.goes_on or binds or update is not flat.body[0] else "pass"
-        replace_statement(made, update, "; ".join([*binds, *stays]) or blank)
+        texts[update] = "; ".join([*binds, *stays]) or blank
+    replace_statements(made, texts)
     return made
 
 
@@ -506,8 +508,7 @@ def without_uses(text: str, function: Definition) -> str:
         else:
             gone |= bound
             uses.append(item)
-    for item in reversed(uses):
-        replace_statement(lines, item, "pass" if item.col_offset else "")
+    replace_statements(lines, {item: "pass" if item.col_offset else "" for item in uses})
     return "\n".join(lines) + "\n"
 
 

@@ -60,26 +60,26 @@ def usual_losses(out: str, target: str, numpy: str) -> list[str]:
     """Half the squared distance, and cross-entropies of probabilities, as sums and as means of several kinds; of labels
     too.
     """
-    squares = f"{numpy}.sum(({out} - {target}) ** 2)"
-    of_one = f"-{numpy}.sum({target} * {numpy}.log({out}))"
-    of_two = f"-{numpy}.sum({target} * {numpy}.log({out}) + (1 - {target}) * {numpy}.log(1 - {out}))"
     of_labels = f"-{numpy}.sum({numpy}.log({out}[{numpy}.arange(len({target})), {target}]))"
     of_columns = f"-{numpy}.sum({numpy}.log({out}[{target}, {numpy}.arange(len({target}))]))"
     hot_rows = f"{numpy}.sum(({out} - {numpy}.eye({out}.shape[-1])[{target}]) ** 2)"
     hot_columns = f"{numpy}.sum(({out} - {numpy}.eye(len({out}))[:, {target}]) ** 2)"
-    sums = [f"0.5 * {squares}", squares, of_one, of_two, of_labels, of_columns,
+    sums = [*sums_of(out, target, numpy), of_labels, of_columns,
             f"0.5 * {hot_rows}", hot_rows, f"0.5 * {hot_columns}", hot_columns]
     assert len(sums) == SUMS
     counts = [f"len({target})", f"{target}.shape[-1]", f"{numpy}.size({target})"]
     return [*sums, *(f"{one} / {count}" for one in sums for count in counts)]
 
 
-def weighed_losses(out: str, target: str, weight: str, numpy: str) -> list[str]:
-    """The usual sums with weights for their entries, or for their rows: a mask, or ones over a number."""
-    squares = f"{numpy}.sum({weight} * ({out} - {target}) ** 2)"
-    of_one = f"-{numpy}.sum({weight} * {target} * {numpy}.log({out}))"
-    of_two = f"-{numpy}.sum({weight} * ({target} * {numpy}.log({out}) + (1 - {target}) * {numpy}.log(1 - {out})))"
-    return [f"0.5 * {squares}", squares, of_one, of_two]
+def sums_of(out: str, target: str, numpy: str, weight: str = "") -> list[str]:
+    """Half the squared distance, all of it, and cross-entropies, as sums; with weights for their entries, or for their
+    rows, where some are given: a mask, or ones over a number.
+    """
+    factor = f"{weight} * " if weight else ""
+    both = f"{target} * {numpy}.log({out}) + (1 - {target}) * {numpy}.log(1 - {out})"
+    squares = f"{numpy}.sum({factor}({out} - {target}) ** 2)"
+    return [f"0.5 * {squares}", squares, f"-{numpy}.sum({factor}{target} * {numpy}.log({out}))",
+            f"-{numpy}.sum({factor}({both}))" if weight else f"-{numpy}.sum({both})"]
 
 
 def shape_of(value: Any) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ import numpy as np
 from einbackprop.checking.certifying import number
 
 from .candidates import TRAINED
-from .losses import is_defined, is_number, shape_of, usual_losses, weighed_losses
+from .losses import is_defined, is_number, shape_of, sums_of, usual_losses
 
 NAMES = "out", "target", "weight"
 """What the parts of a formula are called in it."""
@@ -85,9 +85,9 @@ def measures_of(out: str, target: str, numpy: str) -> list[Measure]:
 
 def weighed(out: str, target: str, weight: str, numpy: str) -> list[Measure]:
     """The usual losses of an output and a target whose entries are weighed, by a mask perhaps."""
-    told = weighed_losses(out, target, weight, numpy)
+    formulas = sums_of("out", "target", "np", "weight")
     return [Measure(text, (out, target, weight), formula, compared=(out, target))
-            for text, formula in zip(told, weighed_losses(*NAMES, "np"), strict=True)]  # fmt: skip
+            for text, formula in zip(sums_of(out, target, numpy, weight), formulas, strict=True)]  # fmt: skip
 
 
 def of_label(out: str, target: str, numpy: str) -> Measure:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from einbackprop.checking.naming import definition_of
-from einbackprop.core.source import callee, parse_python, replace_statement, statements_of_text
+from einbackprop.core.source import callee, parse_python, replace_statements, statements_of_text
 from einbackprop.diagnosis.crashes import innermost_first
 from einbackprop.diagnosis.vocabulary import Edit, expression_edits, hand_of
 from einbackprop.diagnosis.vocabulary.expression import Place
@@ -192,7 +192,7 @@ def _with_new(
     whole = _with_value(statement, value)
     text = ast.unparse(ast.fix_missing_locations(ast.copy_location(whole, statement)))
     written = tuple(lines[first:last])
-    replace_statement(lines, statement, text)
+    replace_statements(lines, {statement: text})
     return value, Mended("\n".join(lines) + "\n", ast.unparse(both), ast.unparse(old), first + 1, written)
 
 

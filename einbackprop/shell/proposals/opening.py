@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from einbackprop.core.source import callee, replace_statement
+from einbackprop.core.source import callee, replace_statements
 
 from .arguments import argument_of
 from .candidates import GRADIENTS, TRAINING
@@ -37,21 +37,22 @@ def opened(source: str) -> Opened | None:
         if is_guard(statement) and isinstance(statement, ast.If):
             blocks.append(statement.body)
             added.add(statement.lineno)
-    for function, statement in reversed(list(entries(tree))):
+    texts: dict[ast.stmt, str] = {}
+    for function, statement in entries(tree):
         begin = function.lineno - 1
         lines[begin : function.body[0].lineno - 1] = [""] * (function.body[0].lineno - 1 - begin)
         lines[begin] = f"if {bindings(function, statement) or 'True'}:"
-        replace_statement(lines, statement, "pass")
+        texts[statement] = "pass"
         if isinstance(last := function.body[-1], ast.Return):
-            bound = "pass"
+            texts[last] = "pass"
             if isinstance(statement, ast.Assign) and last.value is not None:  # what the call gives is bound there
-                bound = ast.unparse(ast.Assign(statement.targets, last.value, lineno=0))
-            replace_statement(lines, last, bound)
+                texts[last] = ast.unparse(ast.Assign(statement.targets, last.value, lineno=0))
         blocks.append(function.body)
         added.add(function.lineno)
         called.append(statement)
     if not blocks:
         return None
+    replace_statements(lines, texts)
     whole = "\n".join(lines) + "\n"
     for block in blocks:
         trains = next((item for item in block if item in called or begins_training(item)), None)

@@ -171,10 +171,10 @@ class RoundMeasures:
         # an error is said where one is taken from the other
         errors = {name for name, way in fits
                   if {f"{out} - {name}{way}", f"{name}{way} - {out}"} & self._differences}  # fmt: skip
-        fits.sort(key=lambda one: (not is_target(one[0]), one[0] not in errors, one[0] in self._made))
+        fits.sort(key=lambda one: (not names_target(one[0]), one[0] not in errors, one[0] in self._made))
         for name, way in fits[:TARGETS]:
             told = measures_of(out, f"{name}{way}", numpy)
-            is_error = name in errors and (is_target(name) or name not in self._made)
+            is_error = name in errors and (names_target(name) or name not in self._made)
             for n, measure in enumerate(measures_of(own, f"{self._read(name)}{way}", numpy)):
                 is_trained = n == 0 and is_error
                 yield replace(told[n], parts=measure.parts, trained=is_trained, outside=out in self._inline)
@@ -229,7 +229,8 @@ class RoundMeasures:
     def _targets(self) -> list[str]:
         """What outputs may be compared with, first what is called a target."""
         every = dict.fromkeys((*self.flat.read, *self.given, *self._slices))
-        return sorted(filter(lambda name: is_array(self._data.get(name)), every), key=lambda name: not is_target(name))
+        names = [name for name in every if is_array(self._data.get(name))]
+        return sorted(names, key=lambda name: not names_target(name))
 
     @cached_property
     def _outputs(self) -> list[tuple[str, Any]]:
@@ -347,7 +348,7 @@ def numbers_of(name: str, value: Any, *, is_loss: bool = False) -> Iterator[str]
                 yield from (f"{label(name, path)}.{way}()" for way in ("mean", "sum"))
 
 
-def is_target(text: str) -> bool:
+def names_target(text: str) -> bool:
     """Whether something is called a target, or an array of which it is a part."""
     return bool(TARGET.fullmatch(root_of(text)))
 

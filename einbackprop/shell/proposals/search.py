@@ -108,8 +108,8 @@ class Search:
 
     def weights(self, call: Term) -> dict[str, float]:
         """The numbers of floating point that a call is given or can read, which may weigh a term of a loss."""
-        state = self.trials.state(call.setup, call.text)
-        held = ((text, self.trials(call.setup, text)) for text in places_of(state))
+        texts = places_of(self.trials.state(call.setup, call.text))
+        held = zip(texts, self.trials(call.setup, f"[{', '.join(texts)}]") or (), strict=False)
         numbers = ((text, float(np.ravel(value)[0])) for text, value in held if is_number(value))
         return dict(itertools.islice(numbers, WEIGHTS))
 
