@@ -105,6 +105,19 @@ def half_table_loss(W: Any, X: Any, Y: Any) -> Any:
     return np.sum((X @ W).astype(np.half) * Y)
 
 
+half = 2.0
+
+
+def half_named_gradient(W: Any, X: Any, Y: Any) -> Any:
+    h = np.tanh(X @ W)
+    return X.T @ (half * (h - Y) * (1 - h * h))
+
+
+def half_offered_gradient(W: Any, X: Any, Y: Any) -> Any:
+    h = np.tanh(X @ W).astype({"wide": np.float64, "small": np.float16}["wide"])
+    return X.T @ (2 * (h - Y) * (1 - h * h))
+
+
 add("narrow", "a float32 buffer in the loss", buffered_loss, buffered_gradient, W, X, Y)
 add("narrow", "a float32 buffer in both", buffered_loss, narrow_buffer_gradient, W, X, Y)
 add("narrow", "a float32 buffer in the gradient", square_loss, narrow_buffer_gradient, W, X, Y)
@@ -113,6 +126,8 @@ add("narrow", "a float32 hidden layer", narrow_hidden_loss, narrow_hidden_gradie
 add("narrow", "a float32 total", scalar_loss, scalar_gradient, W, X, Y)
 add("narrow", "a float16 cast in the gradient", tanh_square_loss, half_cast_gradient, W, X, Y, mistake=HALF)
 add("narrow", "a float16 buffer in the gradient", tanh_square_loss, half_buffer_gradient, W, X, Y, mistake=HALF)
+add("narrow", "half is a number", tanh_square_loss, half_named_gradient, W, X, Y)
+add("narrow", "float16 is not used", tanh_square_loss, half_offered_gradient, W, X, Y)
 add("narrow", "float32 logits and float()", asarray_loss, labels_gradient, W, X, LABELS)
 add("narrow", "float32 softmax in the gradient", labels_loss, narrow_softmax_gradient, W, X, LABELS)
 add("narrow", "float16 products in the loss", half_table_loss, lambda W, X, Y: X.T @ Y, W, X, Y, mistake=HALF)

@@ -8,6 +8,7 @@ from circumstances import CIRCUMSTANCES
 from circumstances_mistakes import MISTAKES, Mistake, mistaken
 from sampling import THOROUGH
 
+from einbackprop.checking.answers import mentions_half
 from einbackprop.checking.solving import check
 
 NAMES = list(CIRCUMSTANCES)
@@ -33,6 +34,17 @@ def test_a_correct_gradient_is_right(name: str) -> None:
 @pytest.mark.parametrize(("name", "how"), MISTAKEN)
 def test_a_small_mistake_is_wrong(name: str, how: Mistake) -> None:
     assert "wrong" in verdicts(name, how)
+
+
+@pytest.mark.parametrize("how", MISTAKES)
+def test_code_that_only_mentions_half_precision_may_be_off_by_no_more(how: Mistake) -> None:
+    assert "wrong" in verdicts("float16 is not used", how)
+
+
+@pytest.mark.parametrize(("name", "is_half"), [
+    ("half is a number", False), ("float16 is not used", True), ("a float16 cast in the gradient", True)])  # fmt: skip
+def test_a_name_of_the_users_is_no_half_precision(name: str, is_half: bool) -> None:
+    assert mentions_half([CIRCUMSTANCES[name].gradients]) is is_half  # type: ignore[list-item]
 
 
 def test_there_are_enough_of_each_kind() -> None:

@@ -1,14 +1,17 @@
 """Whole scripts, each in a style of its own, that are asked about without an option: what is right is called right, and
 one mistake is found on its line."""
 
+import inspect
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from library import line_of
 
 from einbackprop.checking.reports import Report
 from einbackprop.shell.answers import outcomes
+from einbackprop.shell.scripts import check_script, derive_script
 
 IN_GLOBALS = """
 import numpy as np
@@ -484,6 +487,164 @@ def test_a_gradient_of_a_residual_is_none_of_what_was_measured(tmp_path: Path) -
     """It has the sign of what the model gave. Beside it a fold met a first round that begins with a constant."""
     report = report_of(MISFIT, tmp_path)
     assert [(item.name, item.verdict) for item in report.gradients] == [("th", "right")]
+
+
+HOLDS = """
+import functools
+
+import numpy as np
+
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
+W, b = rng.normal(size=(3, 2)), np.zeros(2)
+
+
+def output(p, x):
+    return x @ p[0] + p[1]
+
+
+def loss_of(p, x, y):
+    return 0.5 * np.sum((output(p, x) - y) ** 2)
+
+
+def slopes_of(p, x, y):
+    return [x.T @ (output(p, x) - y), (output(p, x) - y).sum(0)]
+
+
+class Holder:
+    pass
+
+
+"""
+FUNCTIONS = """    def nll(x, y):
+        return loss_of({0}, x, y)
+
+    def grads(x, y):
+        return slopes_of({0}, x, y)
+
+    return nll, grads"""
+HELD = {
+    "a list made around them": "def make():\n    theta = [W, b]\n" + FUNCTIONS.format("theta") + ", theta\n\n\n"
+                               "nll, grads, theta = make()\n",
+    "arrays given to what made them": "def make(W, b):\n" + FUNCTIONS.format("[W, b]") + "\n\n\ntheta = [W, b]\n"
+                                      "nll, grads = make(*theta)\n",
+    "a tuple of arrays": "def make(*p):\n" + FUNCTIONS.format("p") + "\n\n\n"
+                         "theta = [W, b]\nnll, grads = make(*theta)\n",
+    "an object that nothing else leads to": (
+        "def make():\n    net = Holder()\n    net.W, net.b = W, b\n" + FUNCTIONS.format("(net.W, net.b)")
+        + ", [net.W, net.b]\n\n\nnll, grads, theta = make()\n"),
+    "lambdas": "def make(p):\n    return (lambda x, y: loss_of(p, x, y)), lambda x, y: slopes_of(p, x, y)\n\n\n"
+               "theta = [W, b]\nnll, grads = make(theta)\n",
+    "defaults": "theta = [W, b]\n\n\ndef nll(x, y, p=theta):\n    return loss_of(p, x, y)\n\n\n"
+                "def grads(x, y, *, p=theta):\n    return slopes_of(p, x, y)\n",
+    "calls that wait for arguments": "theta = [W, b]\nnll = functools.partial(loss_of, theta)\n"
+                                     "grads = functools.partial(slopes_of, theta)\n",
+    "a decorator": "def with_weights(p):\n    def around(f):\n"
+                   "        return functools.wraps(f)(lambda *given: f(p, *given))\n    return around\n\n\n"
+                   "theta = [W, b]\nnll, grads = map(with_weights(theta), (loss_of, slopes_of))\n",
+    "a method": "class Model:\n    def __init__(self, p):\n        self.p = p\n\n"
+                "    def nll(self, x, y):\n        return loss_of(self.p, x, y)\n\n"
+                "    def grads(self, x, y):\n        return slopes_of(self.p, x, y)\n\n\n"
+                "theta = [W, b]\nmodel = Model(theta)\nnll, grads = model.nll, model.grads\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("held", HELD)
+def test_what_functions_hold_changes_with_its_name(held: str, tmp_path: Path) -> None:
+    """Drawn weights were handed to the name alone: the loss depended on nothing, right was wrong and zero right."""
+    script = tmp_path / "script.py"
+    script.write_text(HOLDS + HELD[held], encoding="utf-8")
+
+    def verdicts(grads: str) -> set[str]:
+        report = check_script(str(script), loss="nll(x, y)", grads=grads, wrt=["theta"])
+        return {item.verdict for item in report.gradients}
+
+    assert verdicts("grads(x, y)") <= {"right", "proved"}
+    assert verdicts("[2 * g for g in grads(x, y)]") == {"wrong"}
+    assert verdicts("[0 * g for g in grads(x, y)]") == {"wrong"}
+
+
+def test_what_functions_hold_is_derived_by_its_name(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(HOLDS + HELD["arrays given to what made them"], encoding="utf-8")
+    derived: dict[str, Any] = {}
+    exec(str(derive_script(str(script), "nll(x, y)", ["theta"])), derived)
+    rng = np.random.default_rng(0)
+    x, y, W = rng.normal(size=(5, 3)), rng.normal(size=(5, 2)), rng.normal(size=(3, 2))
+    given = {"x": x, "y": y, "theta": [W, np.zeros(2)]}
+    backward = derived["backward"]
+    found = backward(*(given[name] for name in inspect.signature(backward).parameters))
+    np.testing.assert_allclose(found[0], x.T @ (x @ W - y))
+
+
+IN_MODULE = """
+import numpy as np
+
+
+class Layer:
+    W = np.random.default_rng(1).normal(size=(3, 2))
+
+    @classmethod
+    def out(cls, x):
+        return x @ cls.W
+
+
+theta = [Layer.W + 1, np.zeros(2)]
+
+
+def nll(x, y):
+    return 0.5 * np.sum((Layer.out(x) + x @ theta[0] + theta[1] - y) ** 2)
+
+
+def grads(x, y):
+    error = Layer.out(x) + x @ theta[0] + theta[1] - y
+    return [x.T @ error, error.sum(0)]
+"""
+
+
+@pytest.mark.parametrize(("imports", "prefix", "wrt", "count"), [
+    ("from {0} import nll, grads, theta as weights", "", "weights", 2),
+    ("import {0} as m", "m.", "m.theta", 2), ("import {0} as m", "m.", "m.Layer.W", 1),
+    ("from {0} import *", "", "Layer.W", 1)])  # fmt: skip
+def test_weights_of_a_module_or_a_class_are_drawn(
+    imports: str, prefix: str, wrt: str, count: int, tmp_path: Path, request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Drawn weights were handed to the script's name alone, or written into the module itself."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    name = f"weights_of_{len(request.node.name)}_{count}"
+    (tmp_path / f"{name}.py").write_text(IN_MODULE, encoding="utf-8")
+    script = tmp_path / "script.py"
+    data = "import numpy as np\nx, y = np.eye(5, 3) + 0.25, np.arange(10.0).reshape(5, 2) / 4\n"
+    script.write_text(data + imports.format(name), encoding="utf-8")
+    for factor, verdicts in (("1", {"right", "proved"}), ("2", {"wrong"}), ("0", {"wrong"})):
+        grads = f"[{factor} * g for g in {prefix}grads(x, y)][:{count}]"
+        report = check_script(str(script), loss=f"{prefix}nll(x, y)", grads=grads, wrt=[wrt])
+        assert {item.verdict for item in report.gradients} <= verdicts
+    derived: dict[str, Any] = {}
+    exec(str(derive_script(str(script), f"{prefix}nll(x, y)", [wrt])), derived)
+    names: dict[str, Any] = {}
+    exec(f"import {name}\n" + script.read_text(encoding="utf-8"), names)
+    root = eval(wrt, names)
+    given = [names.get(one, root) for one in inspect.signature(derived["backward"]).parameters]
+    found = derived["backward"](*given)
+    np.testing.assert_allclose(found[0] if isinstance(root, list) else found, eval(f"{prefix}grads(x, y)", names)[0])
+
+
+def test_what_was_computed_of_data_before_still_fits(tmp_path: Path) -> None:
+    """Data that only closures hold are no state: X redrawn and ``gram`` kept would be in doubt."""
+    script = tmp_path / "script.py"
+    script.write_text("""
+import numpy as np
+rng = np.random.default_rng(0)
+X, y, w = rng.normal(size=(9, 3)), rng.normal(size=9), np.zeros(3)
+def make(A, b):
+    gram, moment = A.T @ A, A.T @ b
+    return lambda w: 0.5 * np.sum((A @ w - b) ** 2), lambda w: gram @ w - moment
+cost, slope = make(X, y)
+""", encoding="utf-8")
+    report = check_script(str(script), loss="cost(w)", grads="slope(w)", wrt=["w"])
+    assert [item.verdict for item in report.gradients] == ["right"]
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -1,6 +1,6 @@
 """What the user's two functions answer at a state: matched with what was asked, with its rounding, made repeatable."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import CodeType, FunctionType
 from typing import Any
@@ -289,7 +289,9 @@ def _is_numeric(leaf: Any) -> bool:
     return isinstance(leaf, (np.ndarray, np.generic, int, float))
 
 
-_HALVES = frozenset(("float16", "half", "e", "f2", "<f2", "=f2"))
+_HALVES = frozenset(("float16", "half"))
+_HALF_CODES = _HALVES | {"e", "f2", "<f2", "=f2"}
+"""How code says float16: by names, and in texts."""
 ORDER = 1e-9  # relative to the largest entry: NumPy may sum in another order, as where memory begins elsewhere
 ROUNDINGS = 64.0  # a change of the loss by fewer is none
 
@@ -321,15 +323,13 @@ def move(array: Any, rng: np.random.Generator) -> None:
 
 
 def mentions_half(functions: Iterable[FunctionType]) -> bool:
-    """Whether the code of functions has a name of float16 in it."""
-    return any(not _HALVES.isdisjoint(_names_in(function.__code__)) for function in functions)
+    """Whether the code of functions has float16 in it: a name of NumPy's, or a text such as ``"f2"``."""
+    return any(_has_half(function.__code__, function.__globals__) for function in functions)
 
 
-def _names_in(code: CodeType) -> Iterator[str]:
-    """The names and texts in some code, and in the code inside it."""
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, str):
-            yield constant
-        elif isinstance(constant, CodeType):
-            yield from _names_in(constant)
+def _has_half(code: CodeType, names: Mapping[str, Any]) -> bool:
+    own = {name for name in _HALVES & names.keys() if names[name] is not np.float16}  # ``half = len(x) // 2``
+    inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
+    texts = {constant for constant in code.co_consts if isinstance(constant, str)}
+    return not (_HALVES - own).isdisjoint(code.co_names) or not _HALF_CODES.isdisjoint(texts) or any(
+        _has_half(one, names) for one in inner)

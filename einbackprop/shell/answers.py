@@ -20,7 +20,7 @@ from einbackprop.shell.guesses import settle
 from einbackprop.shell.notebooks import is_notebook
 from einbackprop.shell.proposals import Proposal, proposals_of, quoted, readings_of
 from einbackprop.shell.proposals.flattened import Rewriting
-from einbackprop.shell.questions import Namespace
+from einbackprop.shell.reach import Namespace
 from einbackprop.shell.scripts import read_script, run, running, text_of
 
 SECONDS, SHORTEST = 60.0, 10.0

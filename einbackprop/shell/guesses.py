@@ -29,7 +29,8 @@ from .proposals.losses import is_number
 from .proposals.roots import stands_in
 from .proposals.trials import Trials
 from .proposals.updates import decays
-from .questions import Namespace, Question, file_of, problem_of
+from .questions import Question, problem_of
+from .reach import Namespace, file_of
 from .scripts import answer_among, text_of
 
 CLOSE = 1e-5

@@ -15,7 +15,8 @@ from einbackprop.core.visible import one_line
 from einbackprop.errors import EinbackpropError, OptionError
 from einbackprop.shell.command import ASKED, HINT, asked
 from einbackprop.shell.project import check_of
-from einbackprop.shell.questions import Namespace, problem_of
+from einbackprop.shell.questions import problem_of
+from einbackprop.shell.reach import Namespace
 from einbackprop.shell.scripts import answer_among
 
 NAME = "the notebook"

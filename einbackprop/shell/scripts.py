@@ -40,7 +40,8 @@ from einbackprop.shell.absent import missing_module, say_absent, say_once, stand
 from einbackprop.shell.complaints import missing_file
 from einbackprop.shell.execution import FUTURES, LeftOut, execute_what_can
 from einbackprop.shell.proposals.flattened import Rewriting
-from einbackprop.shell.questions import Namespace, Question, Reach, at_roots, compiled, path_of, problem_of, reach_of
+from einbackprop.shell.questions import Question, at_roots, path_of, problem_of
+from einbackprop.shell.reach import Namespace, Reach, compiled, reach_of
 from einbackprop.shell.setups import SIZES, letters_in
 from einbackprop.shell.watch import watched
 from einbackprop.world.drawing import undrawn
@@ -197,9 +198,9 @@ def derive_script(
         forward = accumulation.as_loss(_traced(reach, names).alone)
         order = tuple(reach.state)
         place = at_roots(reach.state, roots, order)
-        _require_apart(dict(zip(wrt, roots, strict=True)), names)
+        _require_apart(dict(zip(wrt, roots, strict=True)), reach.state)
         wanted = [name for told, root in zip(wrt, roots, strict=True)
-                  for name in _inputs_at(root, told, forward, place, get(names, root))]
+                  for name in _inputs_at(root, told, forward, place, get(reach.state, root))]
         derived = gradients.nested_by_path(accumulation.vjp(forward, wanted), roots, place)
         return Derived(derived, order, f"the gradient of {loss} with respect to {', '.join(wrt)}", target)
 

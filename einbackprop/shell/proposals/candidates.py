@@ -47,7 +47,7 @@ def gradient_functions(script: Script) -> Iterator[Definition]:
 
 def gives_gradients(script: Script, item: Definition) -> bool:
     """Whether a function seems to give gradients, and does not train."""
-    if NUMERICAL.search(item.name) or item.name.startswith("__"):
+    if NUMERICAL.search(item.name) or item.name.startswith("__") or item.makes_functions:
         return False
     named = GRADIENTS.search(item.name) is not None or item.name in script.updating
     given = bool(script.gradients_in(item))

@@ -105,6 +105,17 @@ class Definition:
         value = self._made_as(self.returned[0]) if self.returned else None
         return tuple(map(self._shown_in, value.elts)) if isinstance(value, ast.Tuple | ast.List) else ()
 
+    @cached_property
+    def functions(self) -> Mapping[str, Function]:
+        """The functions inside it, by name."""
+        return {one.name: one for item in self.statements for one in functions_in(item)}
+
+    @cached_property
+    def makes_functions(self) -> bool:
+        """Whether functions inside it are among what it returns."""
+        parts = self.returned[0].elts if self.returned and isinstance(self.returned[0], ast.Tuple) else self.returned
+        return any(isinstance(part, ast.Lambda) or spelled(part) in self.functions for part in parts)
+
     def _shown_in(self, part: ast.expr) -> tuple[str, ...]:
         part = self._made_as(part)
         if isinstance(part, ast.Dict):
@@ -121,8 +132,7 @@ class Definition:
 
     @cached_property
     def _receiver(self) -> str:
-        formal = self.node.args
-        names = [item.arg for item in (*formal.posonlyargs, *formal.args)]
+        names = [item.arg for item in positional(self.node)]
         return names[0] if self.owner and names and not self.is_static else ""
 
     def _attributes(self, context: type[ast.expr_context]) -> frozenset[str]:
@@ -382,25 +392,57 @@ def script_of(tree: ast.Module) -> Script:
     return Script(tuple(definitions), tuple(scopes), classes)
 
 
-def functions_bound(statement: ast.stmt, made_by: Mapping[str, Definition]) -> Iterator[ast.FunctionDef]:
-    """The functions that an assignment gives names: a lambda, and the functions inside of one that returns them, as in
-    ``cost, gradient = problem(X, y)``; each under its new name.
+def functions_in(statement: ast.stmt) -> Iterator[Function]:
+    """The function that a statement defines, or gives a name as a lambda."""
+    if isinstance(statement, Function):
+        yield statement
+    elif isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Lambda):
+        names = [target.id for target in statement.targets if isinstance(target, ast.Name)]
+        yield from (function_of(statement.value, name) for name in names)
+
+
+def function_of(value: ast.Lambda, name: str) -> ast.FunctionDef:
+    """A lambda as the definition of a function."""
+    returned = ast.copy_location(ast.Return(value.body), value)
+    return ast.copy_location(ast.FunctionDef(name, value.args, [returned], []), value)
+
+
+def functions_bound(statement: ast.stmt, made_by: Mapping[str, Definition]) -> Iterator[Function]:
+    """The functions that an assignment gives names: a lambda, one that waits for fewer arguments, and the functions
+    inside of one that returns them, as in ``cost, gradient = problem(X, y)``; each under its new name.
     """
     value = statement.value if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
     target = statement.targets[0] if isinstance(statement, ast.Assign) else None
-    if isinstance(value, ast.Lambda) and isinstance(target, ast.Name):
-        returned = ast.copy_location(ast.Return(value.body), value)
-        yield ast.copy_location(ast.FunctionDef(target.id, value.args, [returned], []), statement)
-    maker = made_by.get(callee(value)) if isinstance(value, ast.Call) else None
-    if maker is None or target is None or not isinstance(last := maker.node.body[-1], ast.Return):
+    if not isinstance(value, ast.Call):
+        yield from functions_in(statement)
         return
-    inner = {item.name: item for item in statements_in(maker.node.body) if isinstance(item, ast.FunctionDef)}
-    parts = last.value.elts if isinstance(last.value, ast.Tuple) else [last.value]
-    names = target.elts if isinstance(target, ast.Tuple) else [target]
-    for name, part in zip(names, parts, strict=False):
-        made = inner.get(part.id) if isinstance(part, ast.Name) else None
-        if made is not None and isinstance(name, ast.Name):
-            yield ast.copy_location(ast.FunctionDef(name.id, made.args, made.body, made.decorator_list), made)
+    maker = made_by.get(callee(value))
+    if maker is not None and maker.returned:
+        last = maker.returned[0]
+        parts = last.elts if isinstance(last, ast.Tuple) else [last]
+        names = target.elts if isinstance(target, ast.Tuple) else [target]
+        for name, part in zip(names, parts, strict=False):
+            made = function_of(part, "") if isinstance(part, ast.Lambda) else maker.functions.get(spelled(part))
+            if made is not None and isinstance(name, ast.Name):
+                yield renamed(made, name.id, positional(made))
+    given = [made_by.get(node.id) for node in value.args[:1] if isinstance(node, ast.Name)]
+    if callee(value) == "partial" and given and given[0] is not None and isinstance(target, ast.Name):
+        named = {item.arg for item in value.keywords}
+        left = [item for item in positional(given[0].node)[len(value.args) - 1 :] if item.arg not in named]
+        yield renamed(given[0].node, target.id, left)
+
+
+def positional(function: Function) -> list[ast.arg]:
+    """The parameters of a function that can be given by position."""
+    return [*function.args.posonlyargs, *function.args.args]
+
+
+def renamed(function: Function, name: str, parameters: list[ast.arg]) -> ast.FunctionDef:
+    """A function under another name, with these of its parameters."""
+    formal = function.args
+    left = formal.defaults[max(0, len(formal.defaults) - len(parameters)) :]
+    arguments = ast.arguments([], parameters, formal.vararg, formal.kwonlyargs, formal.kw_defaults, formal.kwarg, left)
+    return ast.copy_location(ast.FunctionDef(name, arguments, function.body, function.decorator_list), function)
 
 
 def is_guard(statement: ast.stmt) -> bool:
@@ -441,7 +483,7 @@ def spelled(node: ast.expr) -> str:
 
 
 def receiver_of(function: Definition) -> str:
-    formal = [item.arg for item in (*function.node.args.posonlyargs, *function.node.args.args)]
+    formal = [item.arg for item in positional(function.node)]
     return formal[0] if formal and not function.is_static else ""
 
 

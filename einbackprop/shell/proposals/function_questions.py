@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -248,7 +247,7 @@ class FunctionSearch(Search):
         """Gradients, and a loss of the same arrays."""
         term = self._gradients(resolver, item)
         result = None if term is None else self.trials(term.setup, term.text)
-        if term is None or result is None or makes_functions(result):
+        if term is None or result is None:
             return None
         names = self.script.parts_of(item) if not isinstance(result, Mapping) else ()
         losses = list(self._losses(resolver, item))
@@ -429,12 +428,6 @@ def given_by(term: Term, places: Sequence[int]) -> str:
     """The expression of some of what a call gives: one of these, or a list."""
     found = ", ".join(f"found[{n}]" for n in places)
     return f"(lambda found: {found if len(places) == 1 else f'[{found}]'})({term.text})"
-
-
-def makes_functions(result: Any) -> bool:
-    """Whether a call gives functions, of which one may be called gradients: it gives none itself."""
-    kinds = FunctionType | MethodType
-    return isinstance(result, tuple | list) and any(isinstance(part, kinds) for part in result)
 
 
 def held_on(receiver: str, stored: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from einbackprop.core.source import parse_python
 from einbackprop.errors import EinbackpropError
 from einbackprop.world import Raised, World
 
-from ..questions import reach_of
+from ..reach import reach_of
 from ..setups import SIZES, letters_in
 
 _FILE = "<proposal>"
@@ -55,7 +55,7 @@ class Trials:
             reach = reach_of(known, {"EXPRESSION": f"({whole},)"}, "")
         except EinbackpropError:
             return {}
-        names = [name for name in (*reach.state, *made) if name.isidentifier()]
+        names = [name for name in (*reach.state, *reach.beside, *made) if name.isidentifier()]
         found = self(setup, f"{{{', '.join(f'{name!r}: {name}' for name in dict.fromkeys(names))}}}")
         return found if isinstance(found, dict) else {}
 

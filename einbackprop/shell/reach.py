@@ -1,0 +1,319 @@
+"""Expressions of a script as functions of the data that they can reach.
+
+What an expression reads stands under names of the script. Functions hold data beside the names too: in the variables of
+the functions around them, in defaults, as arguments that are bound already. Where that is what a name has, it changes
+with the name: ``nll, grads, theta = make()`` means one ``theta``.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import linecache
+import sys
+import types
+from collections import deque
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, Literal
+
+import numpy as np
+
+from einbackprop.checking.naming import path_of
+from einbackprop.core.nesting import Attribute, Path, get, inside, label, replaced
+from einbackprop.core.source import parse_python
+from einbackprop.core.visible import shortened
+from einbackprop.errors import ScriptError
+from einbackprop.world.calls import is_dunder
+from einbackprop.world.ownership import is_users_class, is_users_module
+from einbackprop.world.snapshots import EMPTY, content_of
+
+Namespace = dict[str, Any]
+
+LONGEST = 100_000
+"""Characters of an expression, or of statements."""
+
+
+Place = tuple[Any, Path, Path]
+"""What holds a value, the steps in it, and where in the state the value stands."""
+
+
+def evaluation(
+    function: types.FunctionType, names: Namespace, places: Collection[Place] = ()
+) -> Callable[[Mapping[str, Any]], Any]:
+    """An expression of a script as a function of values for the script's names; it is to be run in a world.
+
+    What functions hold of these at ``places`` they hold of the values.
+    """
+
+    def evaluate(values: Mapping[str, Any]) -> Any:
+        names.update(values)
+        for holder, steps, path in places:
+            put(holder, steps, get(values, path))
+        return function()
+
+    return evaluate
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Expressions of a script as functions of the data that they can reach.
+
+    Attributes
+    ----------
+    sources
+        A function for each expression, as Python compiled it.
+    functions
+        The same, of a mapping that stands for ``state``: the script sees its values under its own names.
+    state
+        What the expressions can read of the script's data, by name.
+    places
+        Where functions hold some of it beside its names.
+    beside
+        The names of what functions hold of the script's data that no code looks up. It is no state: what was computed
+        of data before, ``gram = X.T @ X``, has to fit to these.
+    """
+
+    sources: tuple[types.FunctionType, ...]
+    functions: tuple[Callable[[Mapping[str, Any]], Any], ...]
+    state: Namespace
+    places: tuple[Place, ...]
+    beside: tuple[str, ...]
+
+
+def reach_of(
+    names: Namespace, texts: Mapping[str, str], script: str, more: Sequence[str] = (), ours: Collection[str] = ()
+) -> Reach:
+    """Expressions by the option that gave them, and the data that they, or ``more`` names, can reach.
+
+    The names that are ``ours`` are handed in later: what the script has under them is hidden.
+    """
+    sources = tuple(_function(text, option, names) for option, text in texts.items())
+    for option, text in texts.items():
+        for name in loaded(text, option):
+            if name not in ours:
+                require(name, names, option, script)
+    graph = _Graph(names, sources)
+    reached = graph.reached() - set(ours)
+    written = [name for option, text in texts.items() for name in loaded(text, option)]
+    order = [name for name in dict.fromkeys([*written, *sorted(reached), *more]) if name in reached | set(more)]
+    state = {name: names[name] if name in names else _value_at(name, names) for name in order}
+    places = tuple(graph.places(state))
+
+    return Reach(sources, tuple(evaluation(source, names, places) for source in sources), state, places,
+                 tuple(graph.held_beside()))
+
+
+def root_of(path: Path, names: Namespace) -> Path:
+    """The path of something among a script's names as one in a state: what a module or a class has, of which there are
+    no two, stands there under its full name, ``model.theta``.
+    """
+    fixed = [at for at in range(1, len(path)) if isinstance(get(names, path[:at]), types.ModuleType | type)]
+    end = fixed[-1] + 1 if fixed else 1
+    return (label(str(path[0]), path[1:end]), *path[end:])
+
+
+def _value_at(name: str, names: Namespace) -> Any:
+    path = path_of(name)
+    assert path is not None  # root_of made it
+    return get(names, path)
+
+
+def compiled(source: str, option: str, mode: Literal["exec", "eval"]) -> types.CodeType:
+    if not source.strip() and mode == "eval":
+        raise ScriptError(f"{option} is empty: give an expression among the script's names")
+    written = shortened(" ".join(source.split()))
+    if len(source) > LONGEST:
+        raise ScriptError(f"{option} has {len(source):,} characters, of which {LONGEST:,} at most are read: {written}")
+    try:
+        code = compile(source, file_of(option), mode, dont_inherit=True)
+        parse_python(source, mode)  # which gives up earlier than the compiler
+    except SyntaxError as error:
+        raise ScriptError(f"{option}: {error.msg}: {written}") from error
+    except (ValueError, OverflowError) as error:
+        raise ScriptError(f"{option}: {error}: {written}") from error
+    except (MemoryError, RecursionError) as error:
+        raise ScriptError(f"{option} nests too deeply for Python: {written}") from error
+    return code
+
+
+def _function(text: str, option: str, names: Namespace) -> types.FunctionType:
+    """An expression as a function, its source known to linecache so that names are read off it."""
+    compiled(text, option, "eval")
+    source, file = f"lambda: ({text})", file_of(option)
+    linecache.cache[file] = (len(source), None, [source + "\n"], file)
+    function = eval(compiled(source, option, "eval"), names)
+    assert isinstance(function, types.FunctionType)
+    return function
+
+
+def file_of(option: str) -> str:
+    """What the file of an option's expression is called: ``<--grads>``."""
+    return f"<{option}>"
+
+
+def _expression(text: str, option: str) -> ast.expr:
+    compiled(text, option, "eval")
+    return parse_python(text, mode="eval").body
+
+
+def loaded(text: str, option: str) -> list[str]:
+    """The names that an expression reads from the script, in order, those it binds itself aside."""
+    nodes = list(ast.walk(_expression(text, option)))
+    used = [node for node in nodes if isinstance(node, ast.Name)]
+    bound = {node.id for node in used if isinstance(node.ctx, ast.Store)}
+    bound |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    return [node.id for node in used if node.id not in bound]
+
+
+def require(name: str, names: Namespace, option: str, script: str) -> None:
+    builtins = names.get("__builtins__", {})
+    known = builtins if isinstance(builtins, dict) else vars(builtins)
+    if name in names or name in known:
+        return
+    close = difflib.get_close_matches(name, [n for n in names if not n.startswith("__")], 1)
+    hint = f": did you mean {close[0]!r}?" if close else "; --setup can make it"
+    raise ScriptError(f"{option}: {script} has no name {name!r}{hint}")
+
+
+class _Graph:
+    """All that some functions can reach: the names they look up, and what holds what."""
+
+    def __init__(self, names: Namespace, functions: Collection[types.FunctionType]) -> None:
+        self.names = names
+        self.held: list[tuple[Any, Path, Any]] = []  # what holds a value, the steps to it, and the value
+        self._looked_up: set[str] = set()
+        met: dict[int, Any] = {}
+        left: list[Any] = list(functions)
+        while left:
+            value = left.pop()
+            if id(value) not in met and not isinstance(value, ATOMS):
+                met[id(value)] = value
+                left += [] if isinstance(value, type) else [type(value)]
+                if isinstance(value, types.FunctionType):
+                    module = sys.modules.get(value.__globals__.get("__name__", ""))
+                    elsewhere = module is not None and vars(module) is value.__globals__ is not names
+                    left += [module] if elsewhere else [names[name] for name in self._new(value.__code__)]
+                for step, inner in contents(value):
+                    reached = list(_through(inner, (step,)))
+                    self.held += [(value, steps, item) for steps, item in reached]
+                    left += [item for _, item in reached]
+
+    def _new(self, code: types.CodeType) -> list[str]:
+        found = [name for name in _names_in(code) if name in self.names and name not in self._looked_up]
+        self._looked_up |= set(found)
+        return found
+
+    def reached(self) -> set[str]:
+        """The names of data that the functions look up."""
+        return self._looked_up & self._data.keys()
+
+    def held_beside(self) -> list[str]:
+        """The names of other data of which functions hold something."""
+        known = paths_to({name: self._data[name] for name in self.reached()})
+        held = {id(value) for holder, _, value in self.held if id(holder) not in known} - known.keys()
+        return [name for name, value in self._data.items() if not held.isdisjoint(paths_to({name: value}))]
+
+    @cached_property
+    def _data(self) -> Namespace:
+        return {name: value for name, value in self.names.items()
+                if not is_dunder(name) and not isinstance(value, CODE)}  # fmt: skip
+
+    def places(self, state: Namespace) -> Iterator[Place]:
+        """Where something beside the names, and what they lead to, holds arrays or containers of a state."""
+        known = paths_to(state)
+        for holder, steps, value in self.held:
+            if id(value) in known and id(holder) not in known:
+                yield holder, steps, known[id(value)]
+
+
+def paths_to(state: Namespace) -> dict[int, Path]:
+    """Where in a state its arrays and containers stand first, by their identity."""
+    known: dict[int, Path] = {}
+    left: deque[tuple[Path, Any]] = deque(((name,), value) for name, value in state.items())
+    while left:
+        path, value = left.popleft()
+        children = inside(value)
+        if id(value) not in known and (isinstance(value, np.ndarray) or children is not None):
+            known[id(value)] = path
+            left += [((*path, step), inner) for step, inner in children or ()]
+    return known
+
+
+CODE = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type, np.ufunc)
+"""What is no data."""
+ATOMS = (int, float, complex, str, bytes, type(None), np.generic, types.BuiltinFunctionType, np.ufunc)
+"""What holds nothing of a script's."""
+
+
+def contents(holder: Any) -> list[tuple[Hashable, Any]]:
+    """What a function, a variable around it, a call that waits for arguments, a module or class of the user's, or a
+    container holds.
+    """
+    if isinstance(holder, types.CellType):
+        return [] if (held := content_of(holder)) is EMPTY else [(0, held)]
+    if isinstance(holder, types.FunctionType):
+        return [*((Attribute(f"cell {at}"), cell) for at, cell in enumerate(holder.__closure__ or ())),
+                *enumerate(holder.__defaults__ or ()), *(holder.__kwdefaults__ or {}).items()]  # fmt: skip
+    if isinstance(holder, partial):
+        return [(Attribute("func"), holder.func), *enumerate(holder.args), *holder.keywords.items()]
+    if isinstance(holder, types.ModuleType):
+        known = vars(holder).items() if is_users_module(holder) else ()
+        return [(Attribute(name), value) for name, value in known if not is_dunder(name)]
+    if isinstance(holder, type):
+        members = vars(holder).items() if is_users_class(holder) else ()
+        found = [(name, getattr(value, "__func__", getattr(value, "fget", value))) for name, value in members]
+        return [(Attribute(name), value) for name, value in (*found, ("__bases__", holder.__bases__))]
+    return inside(holder) or []
+
+
+def put(holder: Any, steps: Path, value: Any) -> None:
+    """Put a value where a function, a variable around it, a call that waits or a container holds another."""
+    step = steps[0]
+    value = _with(dict(contents(holder))[step], steps[1:], value)
+    if isinstance(holder, types.CellType):
+        holder.cell_contents = value
+    elif isinstance(holder, types.FunctionType) and isinstance(step, int):
+        before = holder.__defaults__ or ()
+        holder.__defaults__ = (*before[:step], value, *before[step + 1 :])
+    elif isinstance(holder, types.FunctionType):
+        holder.__kwdefaults__ = {**(holder.__kwdefaults__ or {}), str(step): value}
+    elif isinstance(holder, partial):
+        args = [value if at == step else item for at, item in enumerate(holder.args)]
+        keywords = {name: value if name == step else item for name, item in holder.keywords.items()}
+        setstate: Any = getattr(holder, "__setstate__")  # noqa: B009 - typeshed does not know it
+        setstate((holder.func, tuple(args), keywords, vars(holder)))
+    elif isinstance(holder, type):
+        type.__setattr__(holder, str(step), value)
+    elif isinstance(step, Attribute):
+        vars(holder)[str(step)] = value
+    else:
+        holder[step] = value
+
+
+def _through(value: Any, steps: Path) -> Iterator[tuple[Path, Any]]:
+    """What stands in a value that cannot be changed, a tuple or a bound method, with the steps to it; else itself."""
+    if isinstance(value, tuple):
+        for at, item in enumerate(value):
+            yield from _through(item, (*steps, at))
+    elif isinstance(value, types.MethodType):
+        yield (*steps, Attribute("__func__")), value.__func__
+        yield from _through(value.__self__, (*steps, Attribute("__self__")))
+    else:
+        yield steps, value
+
+
+def _with(value: Any, steps: Path, new: Any) -> Any:
+    """A tuple or bound method with something else at the steps that `_through` gave."""
+    if not steps:
+        return new
+    if isinstance(value, types.MethodType):
+        return types.MethodType(value.__func__, _with(value.__self__, steps[1:], new))
+    return replaced(value, steps[:1], _with(value[steps[0]], steps[1:], new))
+
+
+def _names_in(code: types.CodeType) -> set[str]:
+    """The names that some code, and the functions in it, look up."""
+    inner = [_names_in(item) for item in code.co_consts if isinstance(item, types.CodeType)]
+    return set(code.co_names).union(*inner)
