@@ -631,6 +631,63 @@ def test_weights_of_a_module_or_a_class_are_drawn(
     np.testing.assert_allclose(found[0] if isinstance(root, list) else found, eval(f"{prefix}grads(x, y)", names)[0])
 
 
+NETWORK = """
+import numpy as np
+
+
+class Network:
+    def __init__(self, sizes, rng):
+        self.W = [rng.normal(size=(a, b)) / np.sqrt(a) for a, b in zip(sizes, sizes[1:])]
+
+    def forward(self, X):
+        self.a = [X]
+        for W in self.W:
+            self.a.append(np.tanh(self.a[-1] @ W))
+        return self.a[-1]
+
+    def loss(self, X, Y):
+        return 0.5 * np.mean(np.sum((self.forward(X) - Y) ** 2, axis=1))
+
+    def backward(self, X, Y):
+        out = self.forward(X)
+        delta = (out - Y) * (1 - out ** 2) / len(X)
+        dW = []
+        for k in reversed(range(len(self.W))):
+            dW.insert(0, self.a[k].T @ delta)
+            if k:
+                delta = delta @ self.W[k].T * (1 - self.a[k] ** 2)
+        return dW
+"""
+TRAINED = """
+import numpy as np
+{0}
+rng = np.random.default_rng(0)
+X = rng.normal(size=(20, 4))
+Y = X[:, :2] ** 2
+net = {1}([4, 6, 2], rng)
+for epoch in range(3):
+    for W, dW in zip(net.W, net.backward(X, Y)):
+        W -= 0.5 * dW
+"""
+
+
+@pytest.mark.parametrize(("imports", "made"), [
+    ("from {0} import Network as Net", "Net"), ("import {0}", "{0}.Network")])  # fmt: skip
+def test_what_a_script_has_from_other_files_is_asked_about(
+    imports: str, made: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    name = f"network_{made.replace('.', '_').format('m').lower()}"
+    mistake = NETWORK.replace("@ self.W[k].T * (1 - self.a[k] ** 2)", "@ self.W[k].T * (1 - self.a[k])")
+    (tmp_path / f"{name}.py").write_text(mistake, encoding="utf-8")
+    script = tmp_path / "train.py"
+    script.write_text(TRAINED.format(imports.format(name), made.format(name)), encoding="utf-8")
+    report = next(one.report for one in outcomes(str(script)) if one.report is not None)
+    assert [item.name for item in report.gradients if item.verdict == "wrong"] == ["net.W[0]"]
+    assert [(Path(item.file or "").name, item.write) for item in report.findings] == [
+        (f"{name}.py", "delta = delta @ self.W[k].T * (1 - self.a[k] ** 2)")]  # fmt: skip
+
+
 def test_what_was_computed_of_data_before_still_fits(tmp_path: Path) -> None:
     """Data that only closures hold are no state: X redrawn and ``gram`` kept would be in doubt."""
     script = tmp_path / "script.py"

@@ -242,6 +242,27 @@ def test_a_long_line_of_code_is_python_on_all_its_rows() -> None:
     assert {code[0] for code in shown if "\n" in code} == {"(", "e"}
 
 
+def test_an_entry_that_stands_twice_in_a_statement_is_no_array_of_all_rounds(tmp_path: Path) -> None:
+    net = module_of(tmp_path, """
+        import numpy as np
+        class Net:
+            def __init__(self):
+                self.W = [np.eye(3, 4), np.eye(4, 2)]
+            def forward(self, X):
+                self.a = [X]
+                for W in self.W:
+                    self.a.append(np.tanh(self.a[-1] @ W))
+                return self.a[-1]
+            def backward(self, X, Y):
+                d = self.forward(X) - Y
+                for k in (1, 0):
+                    if k:
+                        d = d @ self.W[k].T * self.a[k] * (1 - self.a[k])
+                return d
+    """).Net()
+    assert "self.a[1][b,j] (1 - self.a[1][b,j])" in str(read(net.backward, np.eye(5, 3), np.eye(5, 2)))
+
+
 def test_the_derivative_of_one_value_by_another_is_not_taken_for_a_gradient() -> None:
     def network(t: Any, gradient: float) -> Any:
         exp = np.exp(t)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from einbackprop.checking import solving
-from einbackprop.diagnosis.diagnose import Diagnosis
+from einbackprop.diagnosis.cases import Diagnosis
 
 rng = np.random.default_rng(8)
 W, X, SQUARE = rng.normal(size=(3, 2)), rng.normal(size=(5, 3)), rng.normal(size=(3, 3))
@@ -41,7 +41,7 @@ class Case:
 
 def undiagnosed(patch: pytest.MonkeyPatch) -> None:
     """Look for no mistakes: what is wrong is called so in a fraction of the time."""
-    patch.setattr(solving, "diagnose", lambda case, seed: Diagnosis())
+    patch.setattr(solving, "_diagnosed", lambda case, seed: Diagnosis())
 
 
 CASES: list[Case] = []

@@ -36,8 +36,8 @@ from einbackprop.core.progress import InternalFault, Progress, collecting, conta
 from einbackprop.core.scoped import scoped
 from einbackprop.core.source import READ, name_of
 from einbackprop.derivation.accumulation import as_loss, vjp
+from einbackprop.diagnosis.cases import Case, Diagnosis
 from einbackprop.diagnosis.cotangents import Cotangents
-from einbackprop.diagnosis.diagnose import Case, Diagnosis, diagnose
 from einbackprop.diagnosis.lines import guards, lines_of_backward
 from einbackprop.diagnosis.review import Review, review
 from einbackprop.errors import CodeError, DerivationError, EinbackpropError, ScriptError, TraceError
@@ -262,7 +262,14 @@ def _additions(
         return read, other, Diagnosis()
     program = traced.program if isinstance(traced, Trace) else None
     case = partial(_case, problem, trial, program, read, states, parameters, seed, small.others if small else ())
-    return read, other, contained("the search for mistakes", lambda: diagnose(case(), seed), Diagnosis())
+    return read, other, contained("the search for mistakes", lambda: _diagnosed(case(), seed), Diagnosis())
+
+
+def _diagnosed(case: Case, seed: int) -> Diagnosis:
+    """What is wrong, and where."""
+    from einbackprop.diagnosis.diagnose import diagnose  # a third of the modules, which right gradients do not need
+
+    return diagnose(case, seed)
 
 
 def _for_these_sizes(traced: Trace, changed: set[int]) -> Trace:
@@ -334,7 +341,7 @@ def _of_crash(problem: Problem, decision: Decision, seed: int) -> list[Finding]:
     if not bare.acts:  # what clips behind the statement that stops clips gradients, and hides what repairs
         trial = replace(trial, user=replace(trial.user, gradients=Unclipped(trial.user.gradients)))
     case = _case(problem, trial, program, Review(), states, paths, seed)
-    found = list(diagnose(replace(case, wrong=frozenset(t.name for t in trial.targets)), seed).findings)
+    found = list(_diagnosed(replace(case, wrong=frozenset(t.name for t in trial.targets)), seed).findings)
     # a loss that nobody asked about may have a penalty that the gradients have not, or lack theirs: that is no mistake
     sure = [item for item in found if item.write and item.kind != "a term"] if problem.is_guess else []
     return sure or found

@@ -9,6 +9,7 @@ import copy
 import enum
 import inspect
 import random
+import sys
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import cached_property
@@ -214,7 +215,8 @@ def unlike_arrays(kind: type) -> str:
     """The name of a class of arrays whose operators do not mean what they mean for arrays; empty for any other."""
     if issubclass(kind, np.matrix):
         return "np.matrix"
-    return "np.ma.MaskedArray" if issubclass(kind, np.ma.MaskedArray) else ""
+    masked = sys.modules.get("numpy.ma")  # which np.ma would import: that takes as long as a small check
+    return "np.ma.MaskedArray" if masked and issubclass(kind, masked.MaskedArray) else ""
 
 
 def too_deep(value: Any) -> ArgumentError:

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import ast
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
 import numpy as np
 
-from einbackprop.checking.answers import User
 from einbackprop.checking.source_edits import Replacement, Text, rewritten
 from einbackprop.checking.verdicts import Finding, Line
 from einbackprop.core import progress
 from einbackprop.core.collecting import grouped
-from einbackprop.core.nesting import Path, get
+from einbackprop.core.nesting import get
 from einbackprop.core.source import edited, parse_python, statements_of, statements_of_text
 from einbackprop.core.visible import listed
+from einbackprop.diagnosis.cases import Case, Diagnosis, Place
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.evaluation import Meaning, meant, tail
 from einbackprop.diagnosis.experiments import CLOSE, EXACT, NARROW, Array, Experiment, Made
@@ -40,72 +40,7 @@ from einbackprop.world import Raised
 
 STATES = 3
 CARRIED = "what a loop carries from one round to the next"
-Place = tuple[str, int]
-
-
 UPDATES: Mapping[type[ast.operator], str] = {ast.Add: "added to", ast.Sub: "subtracted from"}
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """What is wrong, and where.
-
-    Attributes
-    ----------
-    findings : tuple of Finding
-    follows : frozenset of places
-        The statements whose values are others with what is to be written.
-    open : frozenset of places
-        Those that gradients depend on that are wrong still.
-    """
-
-    findings: tuple[Finding, ...] = ()
-    follows: frozenset[Place] = frozenset()
-    open: frozenset[Place] = frozenset()
-
-    def verdict_of(self, file: str, line: int) -> str:
-        """The verdict on a line of the user's."""
-        place = file, line
-        if any((item.file, item.line) == place for item in self.findings):
-            return "wrong"
-        return "follows" if place in self.follows else "undecided" if place in self.open else "right"
-
-
-@dataclass(frozen=True)
-class Case:
-    """What is to be diagnosed.
-
-    Attributes
-    ----------
-    user : User
-        The functions as the black box ran them.
-    states : sequence of nested arrays
-        Where the loss has slopes.
-    elsewhere : sequence of nested arrays
-        The same at other sizes.
-    wrong : frozenset of str
-        The gradients that are wrong by the black box.
-    cotangents : callable
-        The cotangents of the loss at a state, as far as it could be read.
-    is_guarded : bool
-        Whether the loss has guards, such as the 1e-8 of ``log(p + 1e-8)``, that gradients may leave out.
-    lines : mapping of place to Line
-        The lines of the backward, as far as they could be read.
-    read : callable
-        The same, read anew.
-    derived : callable
-        Gives the gradients that are derived from the loss as it was read, at a state, by path.
-    """
-
-    user: User
-    states: Sequence[Any]
-    wrong: frozenset[str]
-    elsewhere: Sequence[Any] = ()
-    cotangents: Callable[[Any], Cotangents] = field(default=lambda state: Cotangents())
-    is_guarded: bool = False
-    lines: Mapping[Place, Line] = field(default_factory=dict)
-    read: Callable[[], Mapping[Place, Line]] = field(default=dict)
-    derived: Callable[[Any], Mapping[Path, Array]] = field(default=lambda state: {})
 
 
 def diagnose(case: Case, seed: int) -> Diagnosis:

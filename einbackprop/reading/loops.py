@@ -227,7 +227,8 @@ class Folding:
         """What a statement reads; under an expression of a comprehension what it is in all of its rounds."""
         texts = grouped((access.spelling.text, access) for access in run.reads)
         for text, accesses in texts.items():
-            folds = len(accesses) > 1 and run.source.place not in self._without
+            several = len({access.value for access in accesses}) > 1  # one that is read twice is in no rounds
+            folds = several and run.source.place not in self._without
             found = self._stacked(accesses, [run] * len(accesses)) if folds else None
             if found is None:
                 yield from accesses

@@ -26,8 +26,6 @@ from ..notation import einsum_text, markup
 from ..notation.display import columns, fitted
 from ..notation.index_notation import View
 from ..notation.meaning import Meanings, closed_forms, meanings
-from ..notation.pages import page
-from . import pages
 from .formulas import Formula, formulas
 from .loops import folded
 from .statements import Made
@@ -73,16 +71,23 @@ class Reading:
 
     def to_html(self) -> str:
         """The reading as one page, with nothing in it from elsewhere: the code beside its formulas."""
-        title = self.title or pages.title_of(self)
-        return page(title, pages.part_of_page(self, title))
+        from ..notation.pages import page
+        from .pages import part_of_page, title_of
+
+        title = self.title or title_of(self)
+        return page(title, part_of_page(self, title))
 
     @property
     def latex(self) -> str:
         """The reading as LaTeX: a fragment of text and displayed formulas, for a document that has amsmath."""
-        return pages.fragment(self)
+        from .pages import fragment
+
+        return fragment(self)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": str(self), "text/html": pages.part_of_page(self), "text/latex": self.latex}
+        from .pages import part_of_page
+
+        return {"text/plain": str(self), "text/html": part_of_page(self), "text/latex": self.latex}
 
 
 @dataclass(frozen=True)

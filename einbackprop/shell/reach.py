@@ -192,9 +192,9 @@ class _Graph:
                 met[id(value)] = value
                 left += [] if isinstance(value, type) else [type(value)]
                 if isinstance(value, types.FunctionType):
-                    module = sys.modules.get(value.__globals__.get("__name__", ""))
-                    elsewhere = module is not None and vars(module) is value.__globals__ is not names
-                    left += [module] if elsewhere else [names[name] for name in self._new(value.__code__)]
+                    where = value.__globals__.get("__name__", "")
+                    elsewhere = where != names.get("__name__") and where in sys.modules
+                    left += [sys.modules[where]] if elsewhere else [names[name] for name in self._new(value.__code__)]
                 for step, inner in contents(value):
                     reached = list(_through(inner, (step,)))
                     self.held += [(value, steps, item) for steps, item in reached]

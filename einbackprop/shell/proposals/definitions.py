@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ast
+import linecache
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
+from types import FunctionType
+from typing import Any
 
 from einbackprop.checking.naming import gradient_of
-from einbackprop.core.source import callee
+from einbackprop.core.source import callee, parse_python
+from einbackprop.world.ownership import is_users_module
 
 from .minimizers import calls_handed_on
 from .updates import numbers_in, update_of
@@ -367,8 +372,10 @@ class Script:
         return tuple(found)
 
 
-def script_of(tree: ast.Module) -> Script:
-    """The definitions and scopes of a script's syntax tree."""
+def script_of(tree: ast.Module, imported: Sequence[ast.stmt] = ()) -> Script:
+    """The definitions and scopes of a script's syntax tree; of what it imports from other files of the user's, which
+    ``imported`` define, the definitions alone.
+    """
     definitions: list[Definition] = []
     classes: dict[str, ast.ClassDef] = {}
     module: list[ast.stmt] = []
@@ -389,7 +396,44 @@ def script_of(tree: ast.Module) -> Script:
     scopes = [Scope(tuple(module)), Scope(tuple(guarded), runs=False)]
     scopes += [Scope(item.statements, item, runs=False) for item in definitions]
     definitions += (Definition(item) for item in bound if item.name not in made_by)
+    for statement in imported:
+        if isinstance(statement, Function):
+            definitions.append(Definition(statement))
+        elif isinstance(statement, ast.ClassDef):
+            classes.setdefault(statement.name, statement)
+            definitions += [Definition(item, statement.name) for item in statement.body if isinstance(item, Function)]
     return Script(tuple(definitions), tuple(scopes), classes)
+
+
+def imported_in(names: Mapping[str, Any], tree: ast.Module) -> Iterator[ast.stmt]:
+    """The definitions of the functions that a script has from other files of the user's, under the names that they
+    have in the script, and of the classes, their bases and those of its objects.
+    """
+    own = {statement.name for statement in tree.body if isinstance(statement, Function | ast.ClassDef)}
+    for name, value in names.items():
+        if isinstance(value, FunctionType) and name not in own and (made := definition_of(value, names)) is not None:
+            yield ast.copy_location(ast.FunctionDef(name, made.args, made.body, made.decorator_list), made)
+    kinds = {kind: None for value in names.values()
+             for kind in (value if isinstance(value, type) else type(value)).__mro__}  # fmt: skip
+    found = (definition_of(kind, names) for kind in kinds if kind.__name__ not in own)
+    yield from (made for made in found if made is not None)
+
+
+def definition_of(value: FunctionType | type, names: Mapping[str, Any]) -> Any:
+    """The syntax tree of a function or class of another file of the user's than the one that has some names; None of
+    any other.
+    """
+    module = sys.modules.get(value.__module__ or "")
+    if not is_users_module(module) or value.__module__ == names.get("__name__"):
+        return None
+    text = "".join(linecache.getlines(str(getattr(module, "__file__", ""))))
+    return _defined_in(text).get(value.__name__)
+
+
+@lru_cache(8)
+def _defined_in(text: str) -> dict[str, ast.stmt]:
+    body = parse_python(text).body
+    return {item.name: item for item in body if isinstance(item, Function | ast.ClassDef)}
 
 
 def functions_in(statement: ast.stmt) -> Iterator[Function]:

@@ -18,7 +18,7 @@ from ..questions import Question
 from .arguments import free_names
 from .call_questions import of_calls
 from .candidates import gradient_functions
-from .definitions import Script, script_of
+from .definitions import Script, imported_in, script_of
 from .flat_questions import Again, of_flat_parts, of_updating_backwards
 from .flattened import Flat, Rewriting, flat_parts
 from .function_questions import LEFT_OUT, FunctionSearch
@@ -84,7 +84,7 @@ def proposals_of(
 
 def _found(names: dict[str, Any], source: str, again: Again | None, trials: Trials) -> list[Proposal]:
     tree = parse_python(source)
-    script = script_of(tree)
+    script = script_of(tree, list(imported_in(names, tree)))
     flats = list(flat_parts(script, tree)) if again is not None else []
     found, unsure = in_time("backwards", partial(of_updating_backwards, flats, source, again), (
         list[Proposal](), list[Proposal]())) if again is not None else ([], [])  # fmt: skip
@@ -298,4 +298,6 @@ def readings_of(names: dict[str, Any], source: str) -> list[Proposal]:
     """What can be read at least where nothing can be checked: proposals without a question, for functions that give
     gradients and are called with arrays that are made up. Parameters are those of `propose`.
     """
-    return FunctionSearch(script_of(parse_python(source)), names, Trials(names), source).readings()
+    tree = parse_python(source)
+    script = script_of(tree, list(imported_in(names, tree)))
+    return FunctionSearch(script, names, Trials(names), source).readings()
