@@ -1,6 +1,8 @@
-"""Hypothesis profiles: `fast` unless told otherwise, `ci` (the same examples each time), `thorough`.
+"""Hypothesis profiles: `fast` unless told otherwise, `ci` (the same examples each time), `full` (as many, and every
+case of every test), `thorough` (many more of both).
 
-`pytest --hypothesis-profile=thorough` chooses one, and so does HYPOTHESIS_PROFILE=thorough.
+`pytest --hypothesis-profile=thorough` chooses one, and so does HYPOTHESIS_PROFILE=thorough. Of tests that are marked
+`long`, since they take seconds, the others run a part of the cases, or nothing where there is one case.
 
 Errors of ours are raised in all tests but those of `einbackprop.core.progress`, which take the switch away.
 
@@ -28,6 +30,7 @@ settings.register_profile(
     "fast", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("ci", settings.get_profile("fast"), derandomize=True)
+settings.register_profile("full", settings.get_profile("fast"))
 settings.register_profile("thorough", settings.get_profile("fast"), max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
@@ -83,6 +86,22 @@ def what_is_printed_is_kept() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(View, "within", printed().recording(View.within))
         yield
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes long, unless all is asked for, or a test is named."""
+    from sampling import some
+
+    if any("::" in argument for argument in config.args):
+        return
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("long"):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    left = {item for of_one in cases.values() for item in of_one}
+    left -= {item for of_one in cases.values() for item in some(of_one, 4, int(len(of_one) == 1))}
+    config.hook.pytest_deselected(items=list(left))
+    items[:] = [item for item in items if item not in left]
 
 
 def pytest_collection_finish() -> None:

@@ -172,6 +172,7 @@ def test_what_is_right_is_not_accused(text: str) -> None:
     assert findings_in(module_of(text, "calls")) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mistake", some(WRONG, 2))
 def test_a_wrong_call_is_found_on_its_line_and_what_to_write_repairs_it(mistake: str) -> None:
     right, before, after = WRONG[mistake]

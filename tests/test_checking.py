@@ -36,6 +36,7 @@ def slightly_off(result: Any) -> Any:
     return nesting.replaced(result, path, values)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CONTROLS)
 def test_correct_code_is_right(name: str) -> None:
     report = judged(CONTROLS[name])
@@ -44,6 +45,7 @@ def test_correct_code_is_right(name: str) -> None:
     assert all(item.grade in ("close", "proved") for item in report.gradients)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("verdicts_alone")
 @pytest.mark.parametrize("name", SHARP if THOROUGH else SHARP[::2])
 def test_a_relative_error_of_a_millionth_is_wrong(name: str) -> None:
@@ -56,6 +58,7 @@ def test_a_relative_error_of_a_millionth_is_wrong(name: str) -> None:
     assert [item.verdict for item in report.gradients].count("wrong") == 1
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("verdicts_alone")
 @pytest.mark.parametrize("name", [name for name, control in CONTROLS.items() if not control.sharp])
 def test_where_rounding_is_coarse_a_half_is_still_wrong(name: str) -> None:
@@ -91,6 +94,7 @@ def test_no_error_pattern_hides_in_a_large_array(kind: str) -> None:
     assert any("of arrays above 200 entries 6 of them and 3 random directions" in text for text in report.assumptions)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("verdicts_alone")
 @pytest.mark.parametrize("off", [0, 1e-6])
 def test_a_loss_of_many_lines_runs_along_few_directions(off: float) -> None:
@@ -287,6 +291,7 @@ def test_constant_data_are_mentioned() -> None:
         "X holds 1 everywhere, and is kept so: such data can hide a mistake"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "note"),
     [
@@ -799,6 +804,7 @@ def with_half_of_one(W: Any, V: Any, x: Any, y: Any) -> list[Any]:
     return [0.5 * dW, dV]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("gradients", [
     lambda *a: by_the_norm_of_all(with_half_of_one(*a), 2.0),
     lambda *a: [0.5 * g for g in by_the_norm_of_all([*layers_gradients(*a)], 2.0)],
@@ -827,6 +833,7 @@ def test_gradients_that_are_clipped_at_other_sizes_alone_are_right() -> None:
     assert "right only at sizes such as yours" in str(check(loss, wrong, np.full(5, 0.1), x))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("total", [1, 100, 1000, 10_000])
 def test_a_total_in_float32_far_from_zero_accuses_nothing_that_is_right(total: float) -> None:
     """All values of the loss near by may be the same there, so that no noise shows."""
@@ -927,6 +934,7 @@ def test_a_number_is_no_place_in_memory() -> None:
     assert not any("not judged" in text for text in report.assumptions)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("verdicts_alone")
 @pytest.mark.parametrize("off", [0, 1e-3])
 def test_slow_code_runs_a_few_times(off: float) -> None:

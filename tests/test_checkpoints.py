@@ -57,6 +57,7 @@ def interrupted_after(step, monkeypatch):
     monkeypatch.setattr(runs.Observer, "__call__", observe)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("command", "step"), [(SMALL, 30), (SMALL, 44), (TEXT, 3)])
 def test_a_training_that_was_interrupted_ends_with_the_same_bytes(command, step, here, monkeypatch, capsys):
     command = words(command)

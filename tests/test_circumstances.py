@@ -25,11 +25,13 @@ def verdicts(name: str, how: Mistake | None) -> list[str]:
     return [item.verdict for item in check(case.loss, gradients, *case.arguments, wrt=case.wrt).gradients]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES if THOROUGH else [name for name in NAMES if name not in SLOW])
 def test_a_correct_gradient_is_right(name: str) -> None:
     assert set(verdicts(name, None)) <= ({"right", "undecided"} if name in UNDECIDED else {"right"})
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("verdicts_alone")
 @pytest.mark.parametrize(("name", "how"), MISTAKEN)
 def test_a_small_mistake_is_wrong(name: str, how: Mistake) -> None:

@@ -32,6 +32,7 @@ def drawn() -> tuple:
     return {"W": rng.normal(size=(3, 4)), "b": rng.normal(size=3)}, rng.normal(size=(4, 5))
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:.*The compiled function keeps to that:UserWarning")
 @pytest.mark.parametrize("fixture", some(FIXTURES), ids=lambda f: f.name)
 def test_a_compiled_gradient_is_the_hand_written_one(fixture: Fixture) -> None:

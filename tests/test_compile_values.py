@@ -42,6 +42,7 @@ def test_whole_numbers_do_not_wrap_where_numpys_do_not(function: Function, dtype
     assert np.asarray(found).dtype.kind in {np.asarray(expected).dtype.kind, "i"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", [None, "numba"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int32, bool])
 @pytest.mark.parametrize(

@@ -127,6 +127,7 @@ NEWER: dict[str, tuple[Function, list[np.ndarray]]] = {
 CASES |= {name: case for name, case in NEWER.items() if hasattr(np, name)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 def test_values_and_gradients(name: str) -> None:
     function, arguments = CASES[name]

@@ -51,6 +51,7 @@ def conditions(report: eb.Report) -> list[str]:
     return [part for part in rests.removeprefix("Proofs rest on: ").rstrip(".").split("; ") if LINE.search(part)]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("verdicts_alone")
 @pytest.mark.parametrize("case", some(WRONG, 7), ids=str)
 def test_a_number_is_not_taken_for_a_size_that_it_equals(case: Case) -> None:
@@ -58,6 +59,7 @@ def test_a_number_is_not_taken_for_a_size_that_it_equals(case: Case) -> None:
     assert not sure(report) or conditions(report), str(report)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("verdicts_alone")
 @pytest.mark.parametrize("case", some(BEHIND, 4), ids=str)
 def test_a_branch_is_an_assumption_of_the_proof(case: Case) -> None:

@@ -39,6 +39,7 @@ def test_there_are_at_least_thirty_controls() -> None:
     assert len({control.name for control in CHOSEN}) >= 30
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("control", some(CHOSEN), ids=lambda control: control.name)
 def test_correct_code_is_not_accused(control: Fixture) -> None:
     report = checked(control)
@@ -49,6 +50,7 @@ def test_correct_code_is_not_accused(control: Fixture) -> None:
     assert not [line for line in report.lines if line.verdict in ("wrong", "follows")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("wrong", WRONG[::6], ids=lambda wrong: wrong.fixture.name)
 def test_a_mistake_in_such_code_is_found(wrong: Wrong) -> None:
     names = dict(zip(wrong.fixture.wrt, wrong.fixture.names, strict=True))

@@ -187,6 +187,7 @@ def is_numpys(subscripts: str) -> bool:
     return len(set(out)) == len(out) and set(out) <= set(operands)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("subscripts", [s for s in CORNERS if is_numpys(s)])
 def test_einsum_gradients_equal_jax(subscripts: str) -> None:
     jax = pytest.importorskip("jax")
@@ -359,6 +360,7 @@ EXAMPLES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("function", "shapes"), EXAMPLES)
 def test_gradients_and_hessian_vector_products_equal_jax(function: Any, shapes: list[tuple[int, ...]]) -> None:
     jax = pytest.importorskip("jax")

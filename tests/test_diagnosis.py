@@ -82,6 +82,7 @@ ONE_EDIT = [
 ]  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("before", "after", "line", "said", "expected", "write"), ONE_EDIT, ids=lambda x: str(x)[:24])
 def test_each_kind_of_mistake_is_named(
     before: str, after: str, line: int, said: str, expected: str | None, write: str | None
@@ -168,6 +169,7 @@ SOFTMAX = "dS = A * (dA - np.sum(dA * A, axis=1, keepdims=True))"
 OTHERS = ["dS = A * (1 - A) * dA", SOFTMAX.replace("axis=1", "axis=0"), "dS = A * dA"]  # the last for ten seconds
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("after", OTHERS if THOROUGH else OTHERS[:-1])
 def test_the_derivative_of_a_softmax(after: str) -> None:
     (finding,) = of_script("attention", SOFTMAX, after, (0, 1, 2, 3))

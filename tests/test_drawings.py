@@ -126,6 +126,7 @@ def article(figure: str) -> str:
     return pages.page("drawn", pages.article([figure]))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("count", [10, 60])
 def test_nothing_is_drawn_over_another_at_any_number_of_lines(count, tmp_path):
     assert measured(article(drawing(chain(count))), OVERLAPS, 420, tmp_path) == {"met": [], "small": 0}

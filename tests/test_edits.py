@@ -261,6 +261,7 @@ def ranked(edits: list[Edit]) -> list[Edit]:
     return sorted(edits, key=lambda edit: edit.cost)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("meant", "written", "hand", "bound"), EXPRESSIONS)
 def test_what_was_meant_is_among_the_edits_of_an_expression(meant: str, written: str, hand: Hand, bound: int) -> None:
     found = [ast.dump(edit.value) for edit in ranked([*expression_edits(value_of(written), hand)]) if edit.value]
@@ -268,6 +269,7 @@ def test_what_was_meant_is_among_the_edits_of_an_expression(meant: str, written:
     assert found.index(ast.dump(value_of(meant))) < bound
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("meant", "written", "hand", "bound"), COMPOUNDS)
 def test_what_takes_several_arrays_is_among_the_deep_edits(meant: str, written: str, hand: Hand, bound: int) -> None:
     edits = ranked([*expression_edits(value_of(written), hand, deep=True)])
@@ -373,6 +375,7 @@ def test_edits_are_given_by_their_cost() -> None:
     assert sorted(costs[0] + costs[1]) == sorted(costs[2])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("written", ["dout * gamma * ivar / N", "X.T @ dh + 1", "np.sum(dh * (1 - h), axis=0)", "dh"])
 def test_up_to_a_limit_no_edit_is_left_out(written: str) -> None:
     """Generators stop early where only what costs more would follow."""

@@ -435,6 +435,7 @@ WIDE = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fixture", some([*FIXTURES, *CONTROLS], start=2), ids=lambda fixture: fixture.name)
 def test_source_of_hand_written_networks_and_their_gradients(fixture):
     forward, derived, arrays = read_of(fixture)

@@ -82,6 +82,7 @@ RECURRENT = ("char_rnn", "lstm_through_time", "bidirectional_rnn", "rnn_backward
 PAIRS += [(fixture, "jax") for fixture in EVERY if fixture.name in RECURRENT and (fixture, "jax") not in PAIRS]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("fixture", "target"), some(PAIRS, 4), ids=lambda one: getattr(one, "name", one))
 def test_gradients_of_hand_written_networks(fixture: Any, target: str) -> None:
     _, derived, arrays = read_of(fixture)
@@ -91,6 +92,7 @@ def test_gradients_of_hand_written_networks(fixture: Any, target: str) -> None:
         agrees(derived, arrays, target, narrow=True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("name", some(CATALOGUE, 2))
 def test_layers_and_their_gradients(name: str, target: str) -> None:
@@ -179,6 +181,7 @@ def test_requests_that_contradict_one_another() -> None:
         source(program, einsum="eb.einsum", target="jax")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_command_writes_it(target: str, tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text("import numpy as np\nW = np.eye(2)\ndef f(W, x): return ((W @ x) ** 2).sum()\n")
@@ -376,6 +379,7 @@ def test_arrays_of_another_library_are_told_from_numpys(target: str, said: str) 
         eb.check(loss, lambda x: [2 * x[0]], given_)
 
 
+@pytest.mark.long
 @given(recurrences())
 @settings(max_examples=200 if THOROUGH else 10)
 def test_drawn_recurrences_in_jax(drawn: Any) -> None:

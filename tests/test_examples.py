@@ -45,6 +45,7 @@ def checked(one: Example, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     return captured.out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("one", some(RIGHT, 2), ids=named)
 def test_the_command_of_its_docstring_finds_an_example_right(
     one: Example, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -124,6 +124,7 @@ def test_what_is_said_of_an_error_of_ours() -> None:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("block", [collecting, limited, fitted, lambda: edited({})])
 def test_a_block_that_was_never_entered_is_collected_in_any_context(
     block: Callable[[], AbstractContextManager[object]],
@@ -205,6 +206,7 @@ def planted(module: str, name: str, kind: type[Exception]) -> Iterator[list[int]
             setattr(one, last, original)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("switched_off")
 def test_an_error_of_ours_costs_its_part_alone() -> None:
     expected = {gradients: verdicts(checked(gradients)) for gradients in (right, wrong)}

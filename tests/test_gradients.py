@@ -20,6 +20,7 @@ def everything(fixture: Fixture, sizes: tuple[int, ...]) -> tuple:
     return fixture.arguments(np.random.default_rng(SEED), sizes=sizes)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fixture", FIXTURES, ids=lambda f: f.name)
 def test_the_derived_gradient_is_the_hand_written_one(fixture: Fixture) -> None:
     for sizes in fixture.strata if THOROUGH else fixture.strata[-1:]:  # at distinct ones it is compiled

@@ -80,6 +80,7 @@ def assert_says_no_answer(report: Report, hint: Report, source: str) -> None:
             assert gradient == Gradient(gradient.name, "wrong", gradient.grade, shape=gradient.shape)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("script", "mistake", "kind"), some(NAMED))
 def test_a_hint_says_the_line_and_the_kind_and_never_the_answer(script: Script, mistake: str, kind: str) -> None:
     source = script.wrong(mistake)
@@ -187,6 +188,7 @@ def test_a_patch_is_no_hint(script: str, capsys: pytest.CaptureFixture[str]) -> 
         "einbackprop: --diff is what to write, and --hint does not say that: give one of the two\n")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", ["lines", "github", "sarif"])
 def test_what_programs_read_is_a_hint_too(script: str, form: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", script, *OPTIONS, "--hint", "--format", form]) == 1

@@ -53,6 +53,7 @@ def run(arguments):
         return error.code
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", *(OTHERS if THOROUGH else ())])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_on_every_console(name, encoding, here, monkeypatch):
@@ -118,6 +119,7 @@ STREAMS = {
 }
 
 
+@pytest.mark.long
 @POSIX
 @pytest.mark.parametrize("number", some(range(len(STREAMS)), 2))
 def test_streams_that_take_nothing(number, here):

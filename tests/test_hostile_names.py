@@ -201,6 +201,7 @@ def wrong_report(name):
                     lambda p: {name: p[name] * p["other"], "other": p[name] ** 2}, data)  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(2))
 def test_reports_and_pages_of_any_key(part):
     for name in REPORTED[part::2]:
@@ -270,6 +271,7 @@ SOME = NAMES if THOROUGH else [*FEW[::6], *MARKUP[:3], *FEW[-6:]]
 FILES = [name for name in SOME if "/" not in name and "\0" not in name and len(name) < 100]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(4))
 def test_scripts_of_any_name_with_any_key(part, tmp_path, capsys):
     for name in FILES[part::4]:

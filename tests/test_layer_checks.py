@@ -172,6 +172,7 @@ def test_right_layers_are_right(style: str, tmp_path: Path) -> None:
     assert [item for item in report.findings if item.line is not None] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("style", "old", "new", "wrong", "write"),
     [

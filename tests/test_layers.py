@@ -164,6 +164,7 @@ def test_vjp_is_the_complex_step(name, data):
     assert agrees_with_complex_step(data.draw(cases(name)))
 
 
+@pytest.mark.long
 @EVERY
 @few(3)
 @given(st.data())
@@ -299,6 +300,7 @@ ALSO = {("multi-head attention", "x"): "bse"}  # the same positions, looked at
 WITH_LETTERS = [n for n in CATALOGUE if n not in (*POINTWISE, "embedding", "transformer block")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", WITH_LETTERS)
 def test_a_wrong_literal_is_found(name):
     case = square_case(name)

@@ -73,6 +73,7 @@ def values_of(case, program, derived):
     return run(derived, [*arguments, *([] if is_loss else case.cotangents)])
 
 
+@pytest.mark.long
 @EVERY
 @FEW
 @given(st.data())
@@ -219,6 +220,7 @@ def plain_weights(q, k, mask):
     return einsum("bhts,bht->bhts", e, 1 / einsum("bhts->bht", e))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", some(PROOFS, 2))
 def test_vjp_is_proved_to_be_the_derived_one(name, monkeypatch):
     """As it runs; but in a block, where formulas are long, attention has its plain weights. By itself it has not."""

@@ -73,6 +73,7 @@ def traced(name: str, function: Any, given: tuple[Any, ...]) -> Program:
     return eb.trace(eval(f"lambda {names}: layer({names}, **settings)", scope), *given)  # the text is ours
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", some(CATALOGUE, 2))
 def test_a_layer_in_loops_is_that_of_the_catalogue(name: str) -> None:
     forward, settings, given = CATALOGUE[name].forward, SETTINGS.get(name, {}), arguments(name)

@@ -48,6 +48,7 @@ A, B, x = rng.normal(size=(3, 4)), rng.normal(size=(2, 3)), rng.normal(size=4)
 # Time
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seconds", [0.01, 0.6, 2.5])
 def test_it_ends_in_time_with_what_it_has(seconds: float) -> None:
     for gradients, verdict in ((right, "right"), (wrong, "wrong")):
@@ -128,6 +129,7 @@ def low_limit(work: Callable[[], Any]) -> Any:
         sys.setrecursionlimit(before)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("loss", "gradient", "arguments"), [
     (scatter, scatter_gradient, (rng.normal(size=3),)),
     (chain, chain_gradient, (rng.normal(size=3),)),

@@ -60,6 +60,7 @@ def complex_step(loss: Callable[..., Any], W: Any, *others: Any) -> Any:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("loss", LOSSES)
 @given(strategies.integers(0, 100))
 def test_what_is_derived_is_the_gradient(loss: Callable[..., Any], seed: int) -> None:

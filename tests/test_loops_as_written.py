@@ -37,6 +37,7 @@ def arguments(function: Function, seed: int = 0) -> list[Any]:
     return [rng.normal(size=one) if isinstance(one, tuple) else copy.deepcopy(one) for one in given]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("function", some(CASES, 2), ids=lambda f: f.__name__)
 def test_a_loop_is_read_as_its_formulas(function: Function) -> None:
     reading = eb.read(function, *arguments(function))
@@ -46,6 +47,7 @@ def test_a_loop_is_read_as_its_formulas(function: Function) -> None:
     assert "times)" not in str(reading)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("function", some([*CASES, *UNROLLED], 3), ids=lambda f: f.__name__)
 def test_no_statement_that_makes_an_array_is_left_out(function: Function) -> None:
     trace = record(function, arguments(function))
@@ -60,6 +62,7 @@ def test_what_a_value_of_all_rounds_is_has_the_letters_that_are_shown() -> None:
     assert meanings["a"] == "is the softmax of s over j"  # a[b,i,j] = e[b,i,j]/(Σ_o e[b,i,o])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("function", some(CASES, 2), ids=lambda f: f.__name__)
 def test_what_a_loop_is_compiled_to_gives_what_it_gives(function: Function) -> None:
     with warnings.catch_warnings():
@@ -74,6 +77,7 @@ def test_what_a_loop_is_compiled_to_gives_what_it_gives(function: Function) -> N
             np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("function", [moving_average, velocity, one_unit], ids=lambda f: f.__name__)
 def test_the_gradient_of_what_begins_as_a_number_is_what_differences_say(function: Function) -> None:
     given = arguments(function)
@@ -103,6 +107,7 @@ def loss_of_regions(image: Any, filters: Any, d_out: Any) -> Any:
     return sum(d_out[i, j] @ (region * filters).sum(axis=(1, 2)) for region, i, j in regions(image))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("function", "loss", "of", "line", "broken"), [
     (factorization, loss_of_factors, (1, 2), "dQ[k, j] += -2 * e * P[i, k]", "dQ[k, j] += -2 * e * Q[k, j]"),
     (scalar_by_scalar, loss_of_units, (0, 1), "error += do[k] * W2[j, k]", "error += do[k] * h[j]"),

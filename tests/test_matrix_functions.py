@@ -91,6 +91,7 @@ def test_values_gradients_and_source(name: str) -> None:
         np.testing.assert_allclose(space["backward"](*arguments), found, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 def test_second_derivatives(name: str) -> None:
     """The gradient of a sum of the entries of the gradient."""

@@ -75,6 +75,7 @@ def outcome(drawn: Drawn, everywhere: bool) -> str:
         return "refused"
 
 
+@pytest.mark.long
 def test_drawn_programs_are_numpys_or_refused() -> None:
     """Every way to make an array, every way to write, every layout: never a difference that is not told."""
     seeds = range(4000) if THOROUGH else range(80)
@@ -234,6 +235,7 @@ def rewritten(x: Any) -> Any:
     return v
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "function",
     [

@@ -43,7 +43,8 @@ UPDATES = {
 STOPPING |= UPDATES
 
 
-@pytest.mark.parametrize("name", [*some(STOPPING, 4), "handed_to_adam"])
+@pytest.mark.long
+@pytest.mark.parametrize("name", dict.fromkeys([*some(STOPPING, 4), "handed_to_adam"]))
 def test_a_script_that_stops_in_its_gradients_is_told_the_line_that_repairs(name: str, tmp_path: Path) -> None:
     made = mistaken(name, *STOPPING[name], tmp_path)
     first = next(iter(outcomes(made.script)))
@@ -59,6 +60,7 @@ def test_what_a_script_asks_that_stops_holds_no_trace_of_the_edit(tmp_path: Path
     assert "goes on" not in f"{outcome.title}{outcome.report}"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "right", "wrong"), [
     ("attention_head", "ds = a * (da - np", "ds = a * (dWo - np"),
     ("layers", "dw = x.reshape(x.shape[0], -1).T.dot(dout)", "dw = x.reshape(x.shape[0], -1).dot(dout)"),

@@ -34,12 +34,14 @@ def require_same(found: str) -> None:
         np.testing.assert_allclose(theirs, own, rtol=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("mesh", "letters"), MESHES if THOROUGH else MESHES[:1])
 def test_losses_on_a_mesh_are_those_of_one_process(mesh: dict[str, int], letters: list[dict[str, str] | None]) -> None:
     pytest.importorskip("jax")
     require_same(on_devices(SCRIPT, json.dumps(mesh), json.dumps(letters), str(STEPS), devices=4))
 
 
+@pytest.mark.long
 def test_losses_of_two_processes_are_those_of_one() -> None:
     pytest.importorskip("jax")
     where = f"127.0.0.1:{free_port()}"
@@ -54,6 +56,7 @@ def command(*options: str) -> list[str]:
     return ["-m", "einbackprop", "train", "digits", "--network", "mlp", "--hidden", "24,16", *options]
 
 
+@pytest.mark.long
 def test_after_a_process_was_killed_the_next_run_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("jax")
     file, whole = tmp_path / "kept.zip", tmp_path / "whole.zip"
@@ -83,6 +86,7 @@ def test_after_a_process_was_killed_the_next_run_goes_on(tmp_path: Path, capsys:
     assert abs(float(own) - float(theirs)) < 1e-3
 
 
+@pytest.mark.long
 def test_a_process_that_is_interrupted_does_not_wait_for_the_other(tmp_path: Path) -> None:
     pytest.importorskip("jax")
     file = tmp_path / "kept.zip"

@@ -164,6 +164,7 @@ def leaves(value: Any) -> list[np.ndarray]:
     return [np.asarray(leaf) for _, leaf in nesting.leaves(value)]
 
 
+@pytest.mark.long
 @needs_numba
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(("loss", "make", "wrt"), [(network_step, arguments, 0), (layer_norm, rows, (0, 1, 2))])
@@ -210,6 +211,7 @@ def program_of_functions(dtype: str) -> tuple[Program, Arrays]:
     return Program(inputs, tuple(maps), outputs, (Dimension("ij", len(x)),)), [x, y]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("names", ["python", pytest.param("numba", marks=needs_numba)])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_functions_do_with_nan_and_inf_what_numpy_does(names: str, dtype: str) -> None:

@@ -104,6 +104,7 @@ def assert_same_numbers(parameters, X, targets, change=lambda gradients: None):
 
 
 # A BLAS may compute on what lies beside five numbers of 32 bits, and say that it met no number: seen once in many runs.
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:invalid value encountered in dot:RuntimeWarning")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @given(data=st.data())
@@ -176,6 +177,7 @@ def test_gradients_agree_with_central_differences(drawn):
     assert np.all(abs(actual - expected / (2 * h)) <= 1e-8 * (1 + flat(error)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sizes", [(3, 4, 5, 2, 6), (4, 4, 4, 4, 4), (2, 1, 3, 1, 1)])
 def test_gradients_agree_with_jax(sizes):
     jax = pytest.importorskip("jax")

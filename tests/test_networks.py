@@ -164,6 +164,7 @@ def leaves_of(nested):
     return [leaf for value in values for leaf in (leaves_of(value) if isinstance(value, dict | list) else [value])]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_losses_of_100_steps_are_those_of_pytorch(name, optimiser):

@@ -220,6 +220,7 @@ def checked(source: str, of: str) -> Report:
     return check(module.loss, module.gradients, *ARGUMENTS[of], wrt=tuple(range(COUNTS[of])))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("lost", "said"),
     [
@@ -235,6 +236,7 @@ def test_what_is_lost_of_gradients_in_a_dict_is_put_back(lost: str, said: str) -
     assert report.findings[0].write
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("source", "line"),
     some([(source, line) for source, line in LINES if line.strip() not in UNKNOWN], 9),
@@ -247,6 +249,7 @@ def test_a_line_that_was_taken_out_is_put_back_or_made_up_for(source: str, line:
     assert {item.verdict for item in checked(mended, source).gradients} == {"right"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("source", "line", "write"),
     [
@@ -296,6 +299,7 @@ def test_a_gradient_that_is_none_alone_is_missing_and_found() -> None:
     assert [item.write for item in report.findings if item.line] == ["dx = R * (x > 0)\nreturn dx"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("was", "now"), [("dh = ds @ W2.T", "dh = dss @ W2.T"), ("ds /= N", "ds /= n"), ("h.T @ ds", "dh.T @ ds")]
 )
@@ -305,6 +309,7 @@ def test_a_name_that_is_misspelled_is_another_and_no_line_is_missing(was: str, n
     assert found in [line.strip() for line in NETWORK.splitlines() if was in line]
 
 
+@pytest.mark.long
 def test_a_loop_that_would_wait_for_what_is_missing_is_stopped() -> None:
     source = """\
 import numpy as np

@@ -230,6 +230,7 @@ def test_source_says_where_sizes_do_not_fit() -> None:
         in_source(eb.trace(function("return x.sum() / (len(x) // 3)"), *arguments()))(*drawn(2, 2))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [int, bool, float])
 @pytest.mark.parametrize("is_columns", [True, False])
 def test_one_hot_data_of_any_kind_stay_one_hot_at_other_sizes(kind: type, is_columns: bool) -> None:

@@ -224,11 +224,13 @@ ALONE = ("xor_number_by_number", "factors_in_loops", "gate_and_loss", "handed_to
 """Scripts of which each asks something that no other one does."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", dict.fromkeys([*some(ASKED, 2), *ALONE]))
 def test_loss_gradients_and_arguments_are_found(name: str) -> None:
     assert [told(proposal) for proposal in proposed(str(PASTED / f"{name}.py"))] == ASKED[name]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", dict.fromkeys(
     [*(name for name in some((*ASKED, *FLAT, "updating_layers"), 2) if name not in SLOW), *ALONE]))
 def test_what_is_found_is_right(name: str) -> None:
@@ -278,6 +280,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", some(MISTAKES, 2))
 def test_a_mistake_in_a_loop_is_told_on_its_line_and_the_patch_fits_the_script(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -332,6 +335,7 @@ IN_STEPS = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", dict.fromkeys([*some(IN_STEPS), *ALONE]))
 def test_a_mistake_in_a_step_is_told_on_its_line(name: str, tmp_path: Path) -> None:
     """What a step changes and leaves is asked about though some of it is wrong."""
@@ -383,6 +387,7 @@ def test_mistakes_are_found_after_a_training_that_diverged_and_the_objects_of_th
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["fc_net", "layers"])
 def test_an_update_of_entries_that_each_stand_once_is_written_as_one(name: str, tmp_path: Path) -> None:
     """Both ``-=`` and ``np.subtract.at`` would repair ``= 1`` there, and only one of them is what is missing."""
@@ -543,6 +548,7 @@ def test_gradients_that_are_left_out_are_told(tmp_path: Path) -> None:
     assert proposal.notes == ("not checked: d_q, since nothing was found to take it with respect to",)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "right", "wrong", "asked"), [
     ("kept_activations", "dV = dhidden @ inputs.T", "dV = inputs @ dhidden.T", ["weights"]),
     ("two_layer_globals", "dW2 = h.T @ d2", "dW2 = d2.T @ h", ["W1", "b1", "W2", "b2"]),
@@ -638,6 +644,7 @@ def test_a_loss_that_is_written_is_meant_though_its_gradients_have_another_facto
     assert proposal.question.loss == "loss(net.forward(X), targets)"
 
 
+@pytest.mark.long
 def test_a_question_that_nobody_asked_and_that_no_edit_answers_is_doubted(tmp_path: Path) -> None:
     """Another loss may be meant; asked by options the same is wrong."""
     script = tmp_path / "script.py"
@@ -683,6 +690,7 @@ def test_a_layer_is_asked_of_what_its_forward_reads(tmp_path: Path) -> None:
     assert [outcome.report.ok for outcome in outcomes(str(script)) if outcome.report] == [True]
 
 
+@pytest.mark.long
 def test_what_is_said_of_a_penalty_that_updates_have_and_gradients_have_not(tmp_path: Path) -> None:
     (outcome,) = outcomes(str(PASTED / "decay_in_update.py"))
     assert outcome.report is not None

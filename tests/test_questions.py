@@ -474,6 +474,7 @@ def report_of(text: str, folder: Path) -> Report:
     return outcome.report
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 def test_right_gradients_are_right(name: str, tmp_path: Path) -> None:
     case = CASES[name]
@@ -704,6 +705,7 @@ cost, slope = make(X, y)
     assert [item.verdict for item in report.gradients] == ["right"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 def test_one_mistake_is_found_on_its_line(name: str, tmp_path: Path) -> None:
     case = CASES[name]

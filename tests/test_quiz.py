@@ -89,6 +89,7 @@ DRAWN = [(name, level, seed) for name in ("mynet", "layer", "words", "softmax", 
 FOUND: list[bool] = []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "level", "seed"), some(DRAWN, 4))
 def test_a_quiz_has_one_line_that_is_wrong(name: str, level: int, seed: int, tmp_path: Path) -> None:
     own, made = original(name), quiz(name, level, seed)
@@ -118,6 +119,7 @@ def test_the_same_seed_gives_the_same_quiz_and_others_give_others() -> None:
     assert len({own.quiz(1, seed).source for seed in range(5)}) >= 4
 
 
+@pytest.mark.long
 def test_the_levels_are_of_different_kinds() -> None:
     kinds = {level: {quiz(name, of, seed).kind for name, of, seed in DRAWN if of == level} for level in LEVELS}
     assert kinds[1].isdisjoint(kinds[2] | kinds[3])

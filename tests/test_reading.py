@@ -185,6 +185,7 @@ def test_reading_changes_nothing(tmp_path: Path) -> None:
     assert type(mine.inplace.__globals__.get("np", np)) is types.ModuleType
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fixture", some(FIXTURES), ids=lambda f: f.name)
 def test_every_network_of_the_corpus_is_read_within_100_columns(fixture: Fixture) -> None:
     arguments = fixture.arguments(np.random.default_rng(0))

@@ -178,6 +178,7 @@ TOO_WIDE = """Array.from(document.querySelectorAll(".einbackprop")).map(a => {
         e => e.getBoundingClientRect().right > edge).map(e => e.textContent.slice(0, 80)); }).flat()"""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [1400, 800, 400])
 def test_nothing_scrolls_sideways(width, tmp_path):
     readings = reading_of_the_corpus()

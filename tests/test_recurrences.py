@@ -52,6 +52,7 @@ def slope(run: Any, given: list[Any], n: int, along: Any) -> float:
     return float((up - down) / 2e-5)
 
 
+@pytest.mark.long
 @given(recurrences(), st.integers(3, 5), st.sampled_from([(6, 2), (4, 3), (2, 1)]))
 def test_drawn_recurrences_at_all_lengths(drawn: Drawn, rounds: int, other: tuple[int, int]) -> None:
     """Their values, their gradients as source, and compiled, against NumPy and differences."""
@@ -210,6 +211,7 @@ def check(gradients: Any) -> eb.Report:
     return eb.check(loss, gradients, *(rng.normal(size=shape) for shape in shapes), wrt=(1, 2, 3, 4))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("carry", CARRIES)
 def test_backpropagation_through_time_is_proved_for_every_length(carry: str) -> None:
     report = check(backward(carry))
@@ -218,6 +220,7 @@ def test_backpropagation_through_time_is_proved_for_every_length(carry: str) -> 
     assert "Proofs rest on: every size is at least 1." in " ".join(str(report).split())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("edit", [
     ("1 - hs[t + 1] ** 2", "1 - hs[t] ** 2"), ("da @ Wh.T", "da @ Wh"), ("hs[t].T", "hs[t + 1].T"),
     ("+ dnext", "+ 2 * dnext"),

@@ -135,6 +135,7 @@ def test_a_penalty_that_lost_its_factor_in_one_place_is_no_other_loss(tmp_path: 
     assert report.headline == "wrong: W2 (of 4 gradients)"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("parts", "told"), [
     ({**DECAYED, **WITH_MEAN}, "len(T) * loss(W1, b1, W2, b2)"),
     # these would be right with a part of a line left out

@@ -61,6 +61,7 @@ def repairs(script: Script, text: str, findings: list[Finding], folder: Path) ->
     return all(np.allclose(mine, its, rtol=1e-9, atol=1e-12) for mine, its in zip(mended, right, strict=True))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "mistake"), some(CASES))
 def test_one_mistake_is_found_on_its_line_and_what_to_write_repairs_it(name: str, mistake: str, tmp_path: Path) -> None:
     script = REPAIRED[name]
@@ -105,6 +106,7 @@ def test_an_edit_with_which_a_loop_would_run_for_ever_is_no_danger(tmp_path: Pat
 # Forty steps
 
 
+@pytest.mark.long
 def test_a_backward_of_forty_steps_is_right() -> None:
     report = FORTY.report()
     assert report, str(report)
@@ -114,6 +116,7 @@ def test_a_backward_of_forty_steps_is_right() -> None:
 SAMPLED = list(FORTY.mistakes) if THOROUGH else list(FORTY.mistakes)[::7]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mistake", SAMPLED)
 def test_of_forty_steps_one_mistake_is_found_on_its_line(mistake: str, tmp_path: Path) -> None:
     text = FORTY.wrong(mistake)
@@ -178,6 +181,7 @@ def checked(source: str) -> Report:
     return check(module.loss, module.gradients, *(rng.normal(size=s) for s in shapes), wrt=(0, 1, 2, 3, 4))
 
 
+@pytest.mark.long
 def test_of_two_mistakes_both_are_named_and_together_repaired() -> None:
     missed = {}
     for pair in PAIRS:
@@ -221,6 +225,7 @@ ON_ONE_WAY = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("edits", ON_ONE_WAY, ids=lambda edits: edits[1][1])
 def test_two_mistakes_on_one_way_are_named_and_together_repaired(edits: tuple[tuple[str, str], ...]) -> None:
     text = CHAIN
@@ -240,6 +245,7 @@ def test_two_mistakes_on_one_way_are_named_and_together_repaired(edits: tuple[tu
 TWO = [("a helper", "an axis"), ("an operand", "a size")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("first", "second"), TWO if THOROUGH else TWO[:1])
 def test_a_line_to_write_is_given_only_where_all_of_them_repair(first: str, second: str, tmp_path: Path) -> None:
     text = LAYERS.mistakes[second].of(LAYERS.wrong(first))
@@ -262,6 +268,7 @@ CRASHES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CRASHES)
 def test_gradients_that_stop_have_a_finding_that_repairs(name: str) -> None:
     before, after = CRASHES[name]
@@ -425,6 +432,7 @@ def test_a_mistake_that_changes_less_than_a_guard_may_is_found() -> None:
     assert finding.write == "dW = X.T @ d + 2e-05 * W"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("wrong", "write"),
     [
@@ -482,6 +490,7 @@ def gradients(x, W, b):
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("was", "now", "write"),
     [

@@ -21,6 +21,7 @@ def test_right_gradients_are_proved() -> None:
     assert any("Proofs rest on" in text for text in report.assumptions)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", some(COLUMNS.mistakes, 2))
 def test_a_mistake_is_named_on_its_line(name: str) -> None:
     mutant = COLUMNS.mistakes[name]
@@ -35,6 +36,7 @@ def test_a_mistake_is_named_on_its_line(name: str) -> None:
         assert told == [line]
 
 
+@pytest.mark.long
 def test_most_mistakes_are_named() -> None:
     named = [any(f.line for f in COLUMNS.report(m.of(COLUMNS.text)).findings) for m in COLUMNS.mistakes.values()]
     assert sum(named) >= 0.7 * len(named)  # not those that change a shape, or what is returned for what

@@ -94,6 +94,7 @@ SET_UP = [pytest.param(name, setup, id=f"{name}, {label}") for n, name in enumer
 LOOKED_FOR = ("factor 2", "half a derivative", "mean for a sum", "updated weight")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "setup"), some(SET_UP))
 def test_no_verdict_depends_on_values_or_on_sizes_that_happen_to_be_equal(
     name: str, setup: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -445,6 +446,7 @@ def test_gradients_that_raise_are_wrong_and_it_is_said_where(tmp_path: Path) -> 
     assert "w[i] · an array[j]: i (2) meets j (3)." in finding.message
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("before", "after", "told", "mistake", "write"), [
     ("np.dot(W3.T, d_guess)", "np.dot(W3, d_guess)",
      "W3[l,k] · d_guess[l,n]: k (4) meets l (2).", "W3 must be transposed here",

@@ -83,6 +83,7 @@ def drawn(random_: random.Random) -> Sharding:
     return placed(program, mesh, dict(zip(random_.sample(used, min(len(used), len(mesh))), mesh, strict=False)))
 
 
+@pytest.mark.long
 def test_an_einsum_costs_what_xla_makes_of_it() -> None:
     found = [drawn(random.Random(seed)) for seed in range(300 if THOROUGH else 40)]
     for one, (made, off) in zip(found, run(found), strict=True):
@@ -288,6 +289,7 @@ OTHERWISE = {
 """Where XLA does something else, and what."""
 
 
+@pytest.mark.long
 def test_layers_cost_what_xla_makes_of_them() -> None:
     found: dict[tuple[str, str], Sharding] = {}
     for name, arguments in LAYERS.items():

@@ -34,6 +34,7 @@ def test_a_large_convolution_is_proved_by_a_smaller_one() -> None:
     assert "Lines are read at smaller sizes than yours: x (2,1," in assumptions(report)
 
 
+@pytest.mark.long
 def test_a_mistake_is_found_at_the_smaller_sizes() -> None:
     right = inspect.getsource(slow_functions)
     wrong = module_of(right.replace("dw[f] +=", "dw[f] -="), "wrong_convolution")
@@ -43,6 +44,7 @@ def test_a_mistake_is_found_at_the_smaller_sizes() -> None:
     assert finding.write == "dw[f] += x[n, :, i:i+R, j:j+S] * d[n, f, i, j]"
 
 
+@pytest.mark.long
 def test_what_is_right_at_the_users_sizes_alone_is_said_to_be() -> None:
     """Seven rows are left of eight: a 7 in the code shows at other sizes only, and a repair has to hold at two."""
     images = drawn((3, 1, 8, 8), (3, 1, 2, 2), (3,), (3, 3, 7, 7))

@@ -134,6 +134,7 @@ def is_other(source: str, of: str) -> bool:
 MOVED = [(source, of) for of in ARGUMENTS for source in dict.fromkeys(moved(of)) if is_other(source, of)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("source", "of"), some(MOVED, 6))
 def test_a_line_that_was_moved_is_moved_back_or_made_up_for(source: str, of: str) -> None:
     report = checked(source, of)

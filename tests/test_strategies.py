@@ -84,6 +84,7 @@ def test_sizes_draws_each_letter_and_ties_each_pair():
     assert {size["i"] for size in drawn_from(sizes("i", max_size=3))} == {2, 3}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("asked", [{}, {"ones": True}, {"zeros": True}])
 @pytest.mark.parametrize(
     ("fails", "smallest"),

@@ -19,6 +19,7 @@ def lines_told(report: Report) -> list[int]:
     return [finding.line for finding in report.findings if finding.line is not None]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", STYLES)
 def test_right_scripts_are_proved(name: str) -> None:
     report = STYLES[name].report()
@@ -27,6 +28,7 @@ def test_right_scripts_are_proved(name: str) -> None:
     assert not lines_told(report)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "mistake"), some(BROKEN, 2))
 def test_the_broken_line_is_told(name: str, mistake: str) -> None:
     script = STYLES[name]
@@ -66,6 +68,7 @@ WRONG = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", LOSSES)
 def test_picked_probabilities_are_proved(name: str) -> None:
     rng = np.random.default_rng(1)
@@ -117,6 +120,7 @@ def test_a_guard_that_the_gradient_leaves_out_is_said_and_forgiven() -> None:
     assert not [finding for finding in report.findings if finding.line is not None]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_guard_hides_no_mistake(wrong: str) -> None:
     rng = np.random.default_rng(1)
@@ -154,6 +158,7 @@ def test_a_cell_in_a_loop_is_right() -> None:
     assert not lines_told(CELL.report())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mistake", CONTEXTS.mistakes)
 def test_what_a_loop_overwrites_is_told(mistake: str) -> None:
     assert {g.verdict for g in CONTEXTS.report().gradients} == {"right"}

@@ -24,6 +24,7 @@ def gradients_of(parameters, X, Y):
     return backward(forward(parameters, X), Y, parameters)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sizes", [(1, 1, 1, 1, 1), (3, 1, 4, 2, 1), (1, 3, 3, 1, 4)])
 def test_right_gradients_pass_at_sizes_of_1(sizes):
     """At sizes above 1 they are drawn where the function is documented."""
@@ -53,6 +54,7 @@ def untransposed(parameters, X, Y):
     return backward(forward(parameters, X), Y, [W1, b1, W2.T, b2, W3, b3])
 
 
+@pytest.mark.long
 def test_failure_shrinks_to_the_smallest_network():
     def fails(sizes):
         if sizes[1] != sizes[2]:

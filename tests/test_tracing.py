@@ -124,6 +124,7 @@ UFUNCS = sorted(
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ufunc", UFUNCS, ids=lambda u: u.__name__)
 @settings(max_examples=examples(8))
 @given(arrays=broadcastable(), numbers_first=st.booleans(), number=st.sampled_from([0, 1, 2, -0.5, 3.25]))
@@ -828,6 +829,7 @@ def test_the_rest_of_the_table(function: Function) -> None:
 # The wild
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fixture", some([*FIXTURES, *CONTROLS]), ids=lambda f: f.name)
 def test_wild_code_is_read_completely(fixture: Fixture) -> None:
     for drawn in fixture.strata if THOROUGH else fixture.strata[:1]:  # at equal sizes the next test records it
@@ -835,6 +837,7 @@ def test_wild_code_is_read_completely(fixture: Fixture) -> None:
             check(function, *fixture.arguments(np.random.default_rng(0), sizes=drawn))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fixture", some([*FIXTURES, *CONTROLS], start=1), ids=lambda f: f.name)
 def test_a_loss_and_its_gradients_in_one_vocabulary(fixture: Fixture) -> None:
     """At equal sizes, where letters could be mixed up: no correct code brings two dimensions together."""

@@ -204,6 +204,7 @@ def test_measures_are_of_the_parameters_as_they_are():
     assert reached.measures[-1, 4] == np.mean(right)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("given", "least"),
     [({"network": "mlp", "learning_rate": 2e-3, "epochs": 50}, 0.97),

@@ -274,6 +274,7 @@ def test_several_functions_are_several_proposals() -> None:
     assert sorted(one["title"] for one in found) == ["exp_loss_grad(W)", "sin_loss_grad(W)"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("example", some(site.examples(), 2), ids=lambda example: example["name"])
 def test_the_gallery_is_proposed_as_it_is_meant(example: dict[str, str]) -> None:
     found = fields(example["code"])
@@ -336,6 +337,7 @@ def test_the_site_is_whole(written: Path) -> None:
             assert (written / name).is_file()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["index.html", "lstm.html", "multi-head-attention.html"])
 def test_pages_of_layers_do_not_scroll_sideways(name: str, written: Path, tmp_path: Path) -> None:
     html = (written / "layers" / name).read_text("utf-8")

@@ -25,6 +25,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
+@pytest.mark.long
 def test_drawn_functions_are_numpys_everywhere() -> None:
     """Interpreted, compiled, as emitted source, at these sizes and at others; at others a refusal says what holds."""
     seen: Counter[str] = Counter()

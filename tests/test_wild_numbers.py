@@ -63,6 +63,7 @@ def named(fixture: Fixture | Wrong) -> str:
     return fixture.fixture.name if isinstance(fixture, Wrong) else fixture.name
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("fixture", some(RIGHT), ids=named)
 def test_right_gradients_are_the_derivatives_of_their_loss(fixture: Fixture, seed: int) -> None:

@@ -73,6 +73,7 @@ def uses(f: Callable[..., Any]) -> None:
     eb.compile(f, X)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", some(FUNCTIONS))
 def test_state_of_every_kind_is_left_alone(name: str, module: Callable[[str, str], Any]) -> None:
     text = "import numpy as np\n" + FUNCTIONS[name]

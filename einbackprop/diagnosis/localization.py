@@ -97,7 +97,7 @@ class Localization:
     def _usual(self) -> float:
         """How large values usually are."""
         sizes = [largest for made in self.made if (largest := made.largest)]
-        return float(np.median(sizes)) if sizes else 1.0
+        return float(sorted(sizes)[len(sizes) // 2]) if sizes else 1.0
 
     def _size(self, made: Made) -> float:
         """How large what a statement makes is; what is nothing but rounding is as large as others usually are."""

@@ -191,6 +191,9 @@ class _Graph:
             if id(value) not in met and not isinstance(value, ATOMS):
                 met[id(value)] = value
                 left += [] if isinstance(value, type) else [type(value)]
+                if isinstance(value, tuple | types.MethodType):  # in which nothing can be put
+                    left += [item for _, item in _through(value, ())]
+                    continue
                 if isinstance(value, types.FunctionType):
                     where = value.__globals__.get("__name__", "")
                     elsewhere = where != names.get("__name__") and where in sys.modules
@@ -231,10 +234,12 @@ class _Graph:
 def paths_to(state: Namespace) -> dict[int, Path]:
     """Where in a state its arrays and containers stand first, by their identity."""
     known: dict[int, Path] = {}
+    children: list[tuple[Hashable, Any]] | None
     left: deque[tuple[Path, Any]] = deque(((name,), value) for name, value in state.items())
     while left:
         path, value = left.popleft()
-        children = inside(value)
+        is_bound = isinstance(value, types.MethodType)  # a copy of a state has a copy of what it is bound to
+        children = [(Attribute("__self__"), value.__self__)] if is_bound else inside(value)
         if id(value) not in known and (isinstance(value, np.ndarray) or children is not None):
             known[id(value)] = path
             left += [((*path, step), inner) for step, inner in children or ()]
@@ -289,7 +294,8 @@ def put(holder: Any, steps: Path, value: Any) -> None:
     elif isinstance(step, Attribute):
         vars(holder)[str(step)] = value
     else:
-        holder[step] = value
+        base: Any = next(kind for kind in (dict, list, np.ndarray) if isinstance(holder, kind))
+        base.__setitem__(holder, step, value)
 
 
 def _through(value: Any, steps: Path) -> Iterator[tuple[Path, Any]]:
