@@ -198,7 +198,7 @@ class _Graph:
                     where = value.__globals__.get("__name__", "")
                     elsewhere = where != names.get("__name__") and where in sys.modules
                     left += [sys.modules[where]] if elsewhere else [names[name] for name in self._new(value.__code__)]
-                for step, inner in contents(value):
+                for step, inner in parts_of(value):
                     reached = list(_through(inner, (step,)))
                     self.held += [(value, steps, item) for steps, item in reached]
                     left += [item for _, item in reached]
@@ -215,8 +215,9 @@ class _Graph:
     def held_beside(self) -> list[str]:
         """The names of other data of which functions hold something."""
         known = paths_to({name: self._data[name] for name in self.reached()})
-        held = {id(value) for holder, _, value in self.held if id(holder) not in known} - known.keys()
-        return [name for name, value in self._data.items() if not held.isdisjoint(paths_to({name: value}))]
+        held = {id(value) for holder, _, value in self.held if id(holder) not in known and is_data(value)}
+        names = self._data.items() if held - known.keys() else ()
+        return [name for name, value in names if not held.isdisjoint(paths_to({name: value}).keys() - known.keys())]
 
     @cached_property
     def _data(self) -> Namespace:
@@ -234,16 +235,20 @@ class _Graph:
 def paths_to(state: Namespace) -> dict[int, Path]:
     """Where in a state its arrays and containers stand first, by their identity."""
     known: dict[int, Path] = {}
-    children: list[tuple[Hashable, Any]] | None
     left: deque[tuple[Path, Any]] = deque(((name,), value) for name, value in state.items())
     while left:
         path, value = left.popleft()
-        is_bound = isinstance(value, types.MethodType)  # a copy of a state has a copy of what it is bound to
-        children = [(Attribute("__self__"), value.__self__)] if is_bound else inside(value)
-        if id(value) not in known and (isinstance(value, np.ndarray) or children is not None):
+        if id(value) not in known and is_data(value):
             known[id(value)] = path
-            left += [((*path, step), inner) for step, inner in children or ()]
+            is_bound = isinstance(value, types.MethodType)  # a copy of a state has a copy of what it is bound to
+            children = [(Attribute("__self__"), value.__self__)] if is_bound else parts_of(value)
+            left += [((*path, step), inner) for step, inner in children]
     return known
+
+
+def is_data(value: Any) -> bool:
+    """Whether a value is an array or a container, or a method of something, which a copy of a state has copies of."""
+    return isinstance(value, np.ndarray | types.MethodType) or inside(value) is not None
 
 
 CODE = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type, np.ufunc)
@@ -271,6 +276,11 @@ def contents(holder: Any) -> list[tuple[Hashable, Any]]:
         found = [(name, getattr(value, "__func__", getattr(value, "fget", value))) for name, value in members]
         return [(Attribute(name), value) for name, value in (*found, ("__bases__", holder.__bases__))]
     return inside(holder) or []
+
+
+def parts_of(holder: Any) -> list[tuple[Hashable, Any]]:
+    """The same without what holds nothing itself, such as numbers: there may be many."""
+    return [part for part in contents(holder) if not isinstance(part[1], ATOMS)]
 
 
 def put(holder: Any, steps: Path, value: Any) -> None:
