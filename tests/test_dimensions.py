@@ -310,3 +310,11 @@ def test_two_axes_of_size_1_that_meet_are_units_both_where_one_of_them_is_stretc
 
     found = record_pair(loss, gradients, (draw(1, 4), draw(4, 1), draw(1, 1)))
     assert not any(isinstance(equation, Opaque) for equation in found.program.equations)
+
+
+def test_of_many_dimensions_those_of_size_1_get_the_last_letters() -> None:
+    """A recurrence of columns has some in each round: hidden units were called by the letters that were left."""
+    units, hidden = [Axis(1) for _ in range(90)], Axis(24)
+    letters = choose_letters([*units, hidden], {hidden: 2}, None)
+    assert letters[hidden] == "ij"
+    assert len({letter for some in letters.values() for letter in some}) == 92

@@ -1,6 +1,7 @@
 """Code that runs many statements is read at smaller sizes: verdicts are of the user's, and no proof goes too far."""
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from mutant_outcomes import module_of
 import einbackprop as eb
 from einbackprop.checking.problems import counted
 from einbackprop.checking.shrinking import SMALLEST, smaller
+from einbackprop.shell.scripts import check_script
 
 RNG = np.random.default_rng(0)
 
@@ -90,3 +92,43 @@ def test_lines_are_counted_and_the_tracer_is_given_back() -> None:
     assert lines >= 7 * 3
     with pytest.raises(ZeroDivisionError):
         counted(lambda: 1 / 0)
+
+
+KEPT = """
+import numpy as np
+
+N = 24
+rng = np.random.default_rng(0)
+W, U, X = 0.3 * rng.normal(size=(N, N)), rng.normal(size=(N, 5)), rng.normal(size=(6, 5))
+
+
+def states(W, U, X):
+    hs = [np.zeros((len(W), 1))]
+    for x in X:
+        hs.append(np.tanh(W @ hs[-1] + U @ x[:, None]))
+    return hs
+
+
+def loss(W, U, X):
+    return 0.5 * np.sum(states(W, U, X)[-1] ** 2)
+
+
+def gradients(W, U, X):
+    hs = states(W, U, X)
+    dW, dU, dh = np.zeros_like(W), np.zeros_like(U), np.zeros((N, 1))
+    dh = dh + hs[-1]
+    for t in reversed(range(len(X))):
+        da = (1 - hs[t + 1] ** 2) * dh
+        dW += da @ hs[t + 1].T
+        dU += da @ X[t][None]
+        dh = W.T @ da
+    return dW, dU
+"""
+
+
+def test_a_size_that_gradients_keep_as_a_number_is_no_mistake(tmp_path: Path) -> None:
+    """The loss runs at smaller sizes, where the gradients raise: what made these run was told beside the mistake."""
+    script = tmp_path / "script.py"
+    script.write_text(KEPT, encoding="utf-8")
+    report = check_script(str(script), loss="loss(W, U, X)", grads="gradients(W, U, X)", wrt=["W", "U"])
+    assert [item.write for item in report.findings if item.line] == ["dW += da @ hs[t].T"]

@@ -292,7 +292,9 @@ def _case(
     elsewhere = [*states_there, *larger]
     if program is not None and sum(int(np.prod(target.shape)) for target in trial.targets) > MANY:
         small = small_states(problem, trial.state, program, set(paths), seed)
-        states = [state for state in small if _runs(trial, state)] or states  # an object may keep a size as a number
+        # an object may keep a size as a number, and the gradients read it where the loss does not
+        needed = [run for run in (trial.user.loss, trial.user.gradients) if _runs(run, trial.state)]
+        states = [state for state in small if all(_runs(run, state) for run in needed)] or states
 
     def cotangents(state: Any) -> Cotangents:
         return Cotangents() if program is None else Cotangents.of(program, arrays_at(problem, program, state))
@@ -315,10 +317,10 @@ def _case(
     return Case(trial.user, states, frozenset(trial.wrong), elsewhere, cotangents, guarded, lines, read, derived)
 
 
-def _runs(trial: Trial, state: Any) -> bool:
-    """Whether the loss has a value in a state of other sizes."""
+def _runs(function: Callable[[Any], Any], state: Any) -> bool:
+    """Whether a function of the user's has a value in a state."""
     with suppress(Raised, ScriptError):
-        trial.user.loss(duplicate(state))
+        function(duplicate(state))
         return True
     return False
 

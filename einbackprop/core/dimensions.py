@@ -218,20 +218,23 @@ def choose_letters(
             chosen[axis] = wished[0]
             others.add(wished[0])
     others |= {axis.name for axis in order}  # the names of sizes mean those
-    spare = (chr(MORE_LETTERS + n) for n in range(sum(needs.get(axis, 1) for axis in order)))
-    pool = [i for i in (*FLOW_LETTERS, *RESERVED, *OTHER_LETTERS, *spare) if i not in others]
-    for axis in order:
-        if axis not in chosen:
-            usual = SAMPLES if axis is batch else TIME if axis in times or axis.name in TIME_NAMES else ""
-            wished = [i for i in (*usual, *pool) if i in pool and (i in usual or i not in RESERVED)]
-            chosen[axis] = next(iter(wished), pool[0])
-            pool.remove(chosen[axis])
-    for axis in order:
-        while len(chosen[axis]) < needs.get(axis, 1):
-            wished = [i for i in axis.hint if not any(i in letters for letters in chosen.values())]
-            letter = wished[0] if wished else _neighbour(chosen[axis][-1], pool)
-            pool = [i for i in pool if i != letter]
-            chosen[axis] += letter
+    count = sum(needs.get(axis, 1) for axis in order)
+    pool = [i for i in (*FLOW_LETTERS, *RESERVED, *OTHER_LETTERS) if i not in others]
+    units = {axis for axis in order if axis.size == 1} if count > len(pool) else set()  # of which no letter is printed
+    pool += [chr(MORE_LETTERS + n) for n in range(count)]
+    for some in ([axis for axis in order if axis not in units], [axis for axis in order if axis in units]):
+        for axis in some:
+            if axis not in chosen:
+                usual = SAMPLES if axis is batch else TIME if axis in times or axis.name in TIME_NAMES else ""
+                wished = [i for i in (*usual, *pool) if i in pool and (i in usual or i not in RESERVED)]
+                chosen[axis] = next(iter(wished), pool[0])
+                pool.remove(chosen[axis])
+        for axis in some:
+            while len(chosen[axis]) < needs.get(axis, 1):
+                wished = [i for i in axis.hint if not any(i in letters for letters in chosen.values())]
+                letter = wished[0] if wished else _neighbour(chosen[axis][-1], pool)
+                pool = [i for i in pool if i != letter]
+                chosen[axis] += letter
     return chosen
 
 

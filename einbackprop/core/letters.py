@@ -200,7 +200,7 @@ class Letters:
         if spare:
             return spare[0]
         everything = used | {i for d in self._dimensions for i in d.letters}
-        after = [chr(code) for code in range(ord(own.letters[-1]) + 1, ord("z") + 1)]
+        after = [chr(code) for code in range(ord(own.letters[-1]) + 1, ord("z") + 1) if has_capital(chr(code))]
         others = [chr(code) for code in range(ord("a"), 0x3000) if has_capital(chr(code))]
         new = next(i for i in after + others if i not in everything)
         self._dimensions[n] = replace(own, letters=own.letters + new)

@@ -25,7 +25,7 @@ from einbackprop.checking.verdicts import Finding, Gradient, Relation
 from einbackprop.core.nesting import label, leaves
 from einbackprop.core.source import ADDED, copied_tree, parse_python, statements_of_text
 
-from .proposals.losses import is_number
+from .proposals.losses import PENALTY, is_number
 from .proposals.roots import stands_in
 from .proposals.trials import Trials
 from .proposals.updates import decays
@@ -206,6 +206,7 @@ def _meant(
     if any(decays) and not (assumed or lacks or is_known):  # it comes of a mistake
         return None
     numbers = [np.ndim(leaf) == 0 for _, leaf in arrays]
+    known.sort(key=lambda one: (not PENALTY.search(one[0]), "[" in one[0]))  # an entry of a list is one by chance
     said = "the gradients are not those of the loss that was found, but of {}: that is what they are compared with"
     if question.loss:
         is_sum = isinstance(parse_python(question.loss, "eval").body, ast.BinOp | ast.IfExp) and times

@@ -15,7 +15,7 @@ SUMS = 10
 ERROR = re.compile(r"(?:l\d_?)?(?:output_?)?e(?:rr(?:ors?)?)?(?:_?\w\w?)?|diff\w*|resid\w*|res", re.IGNORECASE)
 """What people call the difference of an output and a target."""
 PENALTY = re.compile(
-    r"reg(?:ular|_|\b)|lambda(?!\s*\w*:)|\blam\b|lmbda|decay|\bl[12]\b|penal|ridge|lasso", re.IGNORECASE)
+    r"reg(?:ular|_|\b)|lambda(?!\s*\w*:)|\blam(?:_\w+)?\b|lmbda|decay|\bl[12]\b|penal|ridge|lasso", re.IGNORECASE)
 """What says that a loss has a term for the size of its weights."""
 
 

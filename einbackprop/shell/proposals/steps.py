@@ -348,16 +348,19 @@ class Step:
         best = max((one for one, _ in ratios), default=None, key=lambda one: sum(
             alike(one, other) for other, _ in ratios))
         moving = [(item, ways, rises) for item, ways, rises in slopes if item in moved]
-        for _, rate in rates.called if len(moved) > max(1, len(ratios)) else ():  # of penalties the rate alone tells
-            count = sum(is_decayed(item.before, item.change, ways, rises, -rate, EXACT) for item, ways, rises in moving)
-            if 2 * count >= len(moved):
-                return Descent(measure, tuple(moved), count, rate, held, multiple, seen)
+        found = None
         # one number follows whatever it moves: two have to agree
         if best is not None and sum(count for other, count in ratios if alike(best, other)) > 1:
             followed = sum(alike(best, other) or is_decayed(item.before, item.change, ways, rises, -best)
                            for other, (item, ways, rises) in zip(factors, moving, strict=True))  # fmt: skip
             is_exact = all(off < EXACT and abs(one / best - 1) < EXACT for one, off in offs if alike(best, one))
-            return Descent(measure, tuple(moved), followed, best, held, multiple, seen, is_exact)
+            found = Descent(measure, tuple(moved), followed, best, held, multiple, seen, is_exact)
+        for _, rate in rates.called if len(moved) > max(1, len(ratios)) else ():  # of penalties the rate alone tells
+            count = sum(is_decayed(item.before, item.change, ways, rises, -rate, EXACT) for item, ways, rises in moving)
+            if 2 * count >= len(moved) and (found is None or count >= found.followed):
+                return Descent(measure, tuple(moved), count, rate, held, multiple, seen)
+        if found is not None:
+            return found
         if sum(item.before.size for item in self.inputs if item.text in held) < 2:  # as one number follows any other
             held = {}
         rate = float(np.median(sizes or [0.0]))
