@@ -438,6 +438,36 @@ class Case(NamedTuple):
     write: str | None
 
 
+IMPLICIT = """
+import numpy as np
+
+alea = np.random.RandomState(2024)
+gamma, lam_b, lam_f = 0.02, 0.02, 0.05
+notes = [(u, i, 3 + alea.randn()) for u in range(12) for i in range(9) if alea.rand() < 0.5]
+N = [[i for v, i, _ in notes if v == u] for u in range(12)]
+norme = [max(1, len(n)) ** -0.5 for n in N]
+mu = np.mean([r for _, _, r in notes])
+bu, bi = np.zeros(12), np.zeros(9)
+P, Q, Y = 0.3 * alea.randn(12, 4), 0.3 * alea.randn(9, 4), 0.3 * alea.randn(9, 4)
+
+
+def profil(u):
+    return P[u] + norme[u] * Y[N[u]].sum(axis=0)
+
+
+for epoque in range(3):
+    for k in alea.permutation(len(notes)):
+        u, i, r = notes[k]
+        f = profil(u)
+        e = r - (mu + bu[u] + bi[i] + Q[i] @ f)
+        q = Q[i].copy()
+        bu[u] += gamma * (e - lam_b * bu[u])
+        bi[i] += gamma * (e - lam_b * bi[i])
+        Q[i] += gamma * (e * f - lam_f * Q[i])
+        P[u] += gamma * (e * q - lam_f * P[u])
+        Y[N[u]] += gamma * (e * norme[u] * q - lam_f * Y[N[u]])
+"""
+
 CASES = {
     "functions leave all in globals": Case(
         IN_GLOBALS, 5, "dz @ B.T", "dz @ B", "dh = dh * (1 - mask[t]) + dz @ B.T"),
@@ -461,6 +491,8 @@ CASES = {
     "targets are made where they are taken away": Case(
         INLINE_TARGETS, 4, "self.x.T @ dy, dy.sum(0)", "self.x.T @ dy, dy.mean(0)",
         "self.dw, self.db = self.x.T @ dy, dy.sum(0)"),
+    "rows that a sample trains, some at zero": Case(
+        IMPLICIT, 5, "(e * q - lam_f * P[u])", "(e * f - lam_f * P[u])", "P[u] += gamma * (e * q - lam_f * P[u])"),
     "a size has a name, and is halved": Case(
         NAMED_SIZE, 3, "back.sum(0), t.T", "back.mean(0), t.T", "gw, gb, gv = (back * x).sum(0), back.sum(0), t.T @ r"),
 }  # fmt: skip

@@ -220,7 +220,8 @@ def _meant(
         return None
     # a step changes the weights, and in each run perhaps those of another sample
     given = [f"found[1][{n}]" if isinstance(value[1], list) else f"found[{n + 1}]" for n in range(len(arrays))]
-    olds = [f"(olds[{n}] * ({given[n]} != 0))" if one.rows else f"olds[{n}]"
+    # what a step leaves as it is moves by rounding alone, which the check puts in
+    olds = [f"(olds[{n}] * (abs({given[n]}) > 1e-9))" if one.rows else f"olds[{n}]"
             for n, one in enumerate(fitting[: len(arrays)])]  # fmt: skip
     loss = summed([f"{times}found[0]", *_penalty(fitting, olds, numbers, known)])
     before = ", ".join(f"{text} + 0" for text, _ in arrays)
