@@ -99,7 +99,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.get_closest_marker("long"):
             cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
     left = {item for of_one in cases.values() for item in of_one}
-    left -= {item for of_one in cases.values() for item in some(of_one, 4, int(len(of_one) == 1))}
+    left -= {item for of_one in cases.values() for item in some(of_one, 6, int(len(of_one) == 1))}
     config.hook.pytest_deselected(items=list(left))
     items[:] = [item for item in items if item not in left]
 

@@ -118,6 +118,7 @@ EXPRESSIONS = [
     ("dh", "2 * dh", LAYERS, 15),
     ("dh * h * (1 - h)", "dh", LAYERS, 30),
     ("dh * h * (1 - h)", "dh * h", LAYERS, 150),
+    ("dh * (1 - h ** 2)", "dh * h * (1 - h)", LAYERS, 30),
     ("dh * h * (1 - h)", "dh * (1 - h)", LAYERS, 150),
     ("dh * h * (1 - h)", "dh * z * (1 - z)", LAYERS, 150),
     ("dh * (1 - h ** 2)", "dh", LAYERS, 30),

@@ -582,6 +582,7 @@ HELD = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("held", HELD)
 def test_what_functions_hold_changes_with_its_name(held: str, tmp_path: Path) -> None:
     """Drawn weights were handed to the name alone: the loss depended on nothing, right was wrong and zero right."""
@@ -635,6 +636,7 @@ def grads(x, y):
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("imports", "prefix", "wrt", "count"), [
     ("from {0} import nll, grads, theta as weights", "", "weights", 2),
     ("import {0} as m", "m.", "m.theta", 2), ("import {0} as m", "m.", "m.Layer.W", 1),

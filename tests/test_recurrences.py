@@ -75,6 +75,7 @@ def test_drawn_recurrences_at_all_lengths(drawn: Drawn, rounds: int, other: tupl
         np.testing.assert_allclose(found, wanted, 1e-9, 1e-11, err_msg=drawn.text)
 
 
+@pytest.mark.long
 @given(recurrences())
 def test_programs_do_not_grow_with_the_rounds(drawn: Drawn) -> None:
     few, more = (eb.derive(drawn.run, *arguments(rounds), wrt=(1, 3)) for rounds in (4, 7))

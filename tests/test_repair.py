@@ -74,6 +74,7 @@ def test_one_mistake_is_found_on_its_line_and_what_to_write_repairs_it(name: str
     assert repairs(script, text, [finding], tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", REPAIRED)
 def test_right_code_has_nothing_to_repair(name: str) -> None:
     report = REPAIRED[name].report()

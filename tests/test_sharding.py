@@ -147,6 +147,7 @@ def on_processors(found: Counter[tuple[str, int, int]]) -> Counter[tuple[str, in
     return made
 
 
+@pytest.mark.long
 def test_gradients_in_parts_are_reduced_and_scattered() -> None:
     """As optimisers whose state lies in parts want them (Rajbhandari et al., ZeRO, 2020)."""
     outputs = {"dW1": {"i": "x"}, "db1": {"j": "x"}, "dW2": {"j": "x"}, "db2": {"k": "x"}}

@@ -29,6 +29,7 @@ def assumptions(report: Any) -> str:
     return " ".join(report.assumptions)
 
 
+@pytest.mark.long
 def test_a_large_convolution_is_proved_by_a_smaller_one() -> None:
     report = eb.check(slow_functions.loss, slow_functions.gradients, *IMAGES, wrt=(0, 1, 2))
     assert [item.grade for item in report.gradients] == ["proved"] * 3

@@ -153,6 +153,7 @@ def test_a_mistake_in_every_round_of_a_loop_is_told_once(mistake: str) -> None:
     assert findings[0].write == OTHERWISE.get(mistake, CELL.mistakes[mistake].before)
 
 
+@pytest.mark.long
 def test_a_cell_in_a_loop_is_right() -> None:
     assert {g.verdict for g in CELL.report().gradients} == {"right"}
     assert not lines_told(CELL.report())

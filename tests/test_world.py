@@ -374,6 +374,7 @@ def network_gradient(W: Any, X: Any) -> Any:
     return X.T @ (1 - np.tanh(X @ W)) / len(X)  # wrong, so that a repair is looked for
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers here")
 def test_an_exception_from_outside_comes_out_as_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "reading_of", inspect.unwrap(reading.reading_of))  # what judges readings may be hit
@@ -452,6 +453,7 @@ def test_what_a_compiled_module_raises_is_said_of_the_users_line() -> None:
         eb.check(loss, lambda x: 2 * x, X)
 
 
+@pytest.mark.long
 def test_other_threads_see_nothing() -> None:
     """Three threads use the functions that three others check, read, derive and compile."""
     seconds = 120 if THOROUGH else 1.5

@@ -107,17 +107,30 @@ def other_derivative(expression: Expression) -> Iterator[Edit]:
             yield expression.edit(place, binary(number(1), "+", node.right), 1.6, "1 + {} is needed", right)
 
 
-def softmax_derivative(expression: Expression) -> Iterator[Edit]:
-    """The derivative of a softmax p where only that of a sigmoid stands: ``p * (d - sum(d * p))`` for
-    ``d * p * (1 - p)``, of which each entry depends on one other alone."""
+def sigmoid_slopes(expression: Expression) -> Iterator[tuple[Place, ast.expr, ast.expr]]:
+    """The products with the derivative of a sigmoid among their factors, ``d * p * (1 - p)``, with p and the rest."""
     for place in expression.products:
         parts = factors(place.node)
         slope = next((one for one in parts if isinstance(one, ast.BinOp) and is_slope(one)), None)
         p = next((one for one in parts if slope is not None and is_same(one, slope.right)), None)
         rest = [one for one in parts if one is not slope and one is not p]
-        if p is None or not rest or place.is_factor:
-            continue
-        d = reduce(lambda one, two: binary(one, "*", two), rest)
+        if p is not None and rest and not place.is_factor:
+            yield place, p, reduce(lambda one, two: binary(one, "*", two), rest)
+
+
+def other_derivative_in_a_product(expression: Expression) -> Iterator[Edit]:
+    """Another derivative in the place of that of a sigmoid, of which no part of a product holds all."""
+    for place, p, rest in sigmoid_slopes(expression):
+        for slope, function, more in slopes(expression, ast.unparse(p)):
+            if more < USUAL:
+                said = "{} is needed, not {} * (1 - {}): the derivative {}", partial(slope_text, slope), p, p, function
+                yield expression.edit(place, times(rest, slope), 1.2 + more, *said)
+
+
+def softmax_derivative(expression: Expression) -> Iterator[Edit]:
+    """The derivative of a softmax p where only that of a sigmoid stands: ``p * (d - sum(d * p))`` for
+    ``d * p * (1 - p)``, of which each entry depends on one other alone."""
+    for place, p, d in sigmoid_slopes(expression):
         for rank, axis in enumerate((-1, 0)):
             total = reduction(expression, "sum", binary(d, "*", p), axis, True)
             new = binary(p, "*", binary(d, "-", total))
@@ -138,7 +151,7 @@ def functions(expression: Expression) -> Iterator[Edit]:
         node = place.node
         function = ast.unparse(node.func)
         if len(node.args) == 1 and not isinstance(node.args[0], ast.Starred | ast.GeneratorExp):
-            yield expression.edit(place, node.args[0], 1.5, "{} is too much here", function)
+            yield expression.edit(place, node.args[0], 1.35, "{} is too much here", function)
         others = (name for name in hand.functions if hand.accepts(name, len(node.args) + len(node.keywords)))
         for other in others if function in hand.functions else ():
             new = ast.Call(parsed(other), node.args, node.keywords)
@@ -230,6 +243,7 @@ def near_comparison(one: type[ast.cmpop], two: type[ast.cmpop]) -> bool:
 DERIVATIVE = "the derivative of a pointwise function"
 KINDS: Kinds = {
     derivative_missing: DERIVATIVE, derivative_for_one: DERIVATIVE, other_derivative: DERIVATIVE,
+    other_derivative_in_a_product: DERIVATIVE,
     softmax_derivative: "the derivative of a softmax", functions: "the function that is called",
     softmax: "a function that is not called",
     comparison: "a condition", as_compared_beside: "a condition",
