@@ -20,7 +20,7 @@ from einbackprop.core import interpretation
 from einbackprop.diagnosis.review import MOST_RUNS
 from einbackprop.errors import TraceError
 
-LINE = re.compile(r"`.*?` in line \d+ (was|held|goes|raised|takes)|is (at most )?\d+ in line \d+")
+LINE = re.compile(r"`.*?` in line \d+ (was|held|goes|raised|takes)|is (at most )?\S.* in line \d+")
 RIGHT = [*(right for _, right, _, _ in with_sizes()), *MORE_RIGHT]
 SPELLED = [*spelled(as_number=False), *RIGHT_OF_EVERY_SIZE]
 WRONG = [*MORE_WRONG, *(case for _, _, *cases in with_sizes() for case in cases)]

@@ -21,7 +21,7 @@ from .memory import is_traced
 from .pointwise import Selection
 from .recorder import Recorder
 from .rules import unwrap
-from .sizes import frozen, is_measured, plain, product_of_sizes, rounds
+from .sizes import decided, frozen, is_measured, plain, product_of_sizes, rounds
 
 Make = Callable[..., Any]
 LISTS = frozenset({
@@ -252,22 +252,26 @@ def builtins_for(recorder: Recorder) -> dict[str, Any]:
 
     return {
         "float": casting(float, recorder), "int": casting(int, recorder), "len": length, "range": Range,
-        "max": extreme(max, np.maximum, recorder), "min": extreme(min, np.minimum, recorder),
+        "max": extreme(max, np.maximum, operator.gt, recorder), "min": extreme(min, np.minimum, operator.lt, recorder),
     }  # fmt: skip
 
 
-def extreme(builtin: Callable[..., Any], function: np.ufunc, recorder: Recorder) -> Callable[..., Any]:
+def extreme(
+    builtin: Callable[..., Any], function: np.ufunc, goes_before: Callable[[Any, Any], bool], recorder: Recorder
+) -> Callable[..., Any]:
     """A stand-in for ``max`` or ``min``: the largest of numbers is asked of NumPy, whichever it is, as long as some
-    are traced and have a gradient."""
+    are traced and have a gradient; of sizes, it is a condition which one it is."""
     wrapped = Function(function, recorder)
 
     def chosen(*values: Any, **options: Any) -> Any:
         some = values if len(values) != 1 or not isinstance(values[0], list | tuple) else tuple(values[0])
         numbers = [value for value in some if is_traced(value) or isinstance(value, REAL)]
         differ = [value for value in some if is_traced(value) and value.dtype.kind == "f"]
-        if options or not differ or len(some) < 2 or len(numbers) < len(some) or any(map(np.ndim, some)):
+        if options or len(some) < 2 or len(numbers) < len(some) or any(map(np.ndim, some)):
             return builtin(*values, **options)
-        return functools.reduce(wrapped, some)
+        if not any(map(is_traced, some)) and any(map(is_measured, some)):
+            return functools.reduce(lambda one, other: other if decided(goes_before, other, one) else one, some)
+        return functools.reduce(wrapped, some) if differ else builtin(*values)
 
     return chosen
 

@@ -293,18 +293,19 @@ def compared(operation: Callable[[Any, Any], bool]) -> Callable[[Any, Any], Any]
 
 def is_negative(size: Size) -> bool:
     """Whether it is less than 0: where that is not so for all sizes, it is a condition."""
-    return _decided(operator.lt, size)
+    return decided(operator.lt, size)
 
 
 def is_not_zero(size: Size) -> bool:
     """Whether it is not 0; likewise."""
-    return _decided(operator.ne, size)
+    return decided(operator.ne, size)
 
 
-def _decided(operation: Callable[[Any, Any], bool], size: Size) -> bool:
-    answer = bool(operation(size.number, 0))
-    if (watcher := WATCHER.get()) is not None and not goes_without_saying(operation, size, 0):
-        watcher.met("sizes", answer, axes_of(size))
+def decided(operation: Callable[[Any, Any], bool], one: Any, other: Any = 0) -> bool:
+    """What a comparison of sizes or numbers says, on the user's behalf; likewise."""
+    answer = bool(operation(plain(one), plain(other)))
+    if (watcher := WATCHER.get()) is not None and not goes_without_saying(operation, one, other):
+        watcher.met("sizes", answer, (*axes_of(one), *axes_of(other)))
     return answer
 
 

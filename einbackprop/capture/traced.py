@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.program import Source
 from ..errors import TraceError
 from ..rerolling import Choice
 from . import arithmetic, creation, dispatch, indexing, pointwise, writing
@@ -231,7 +232,17 @@ class Traced(View, np.lib.mixins.NDArrayOperatorsMixin):
     def __iter__(self) -> Iterator[Any]:
         if not self.axes:
             raise TypeError("iteration over a 0-d array")
-        return (self[i] for i in range(rounds(self.shape[0])))
+        extent = self.shape[0]
+        return self._entries(rounds(extent), (extent, self.recorder.source()))
+
+    def _entries(self, count: int, goes_through: tuple[Any, Source | None]) -> Iterator[Any]:
+        """All entries; it is remembered where nobody asks for one more: as many were wanted, at whatever size."""
+        unasked = self.recorder.unasked
+        for i in range(count):
+            if i and i == count - 1:  # of one entry nothing is a sum
+                unasked.append(goes_through)
+            yield self[i]
+        unasked[:] = [one for one in unasked if one is not goes_through]
 
     def __len__(self) -> int:
         if not self.axes:

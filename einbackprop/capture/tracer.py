@@ -266,6 +266,7 @@ class Session:
 
     def finished(self, structure: Any) -> Trace:
         """The program of all that was run."""
+        self.recorder.end()
         made = assemble(self.recorder, self._arguments.inputs, self._returned, structure, self._observer.runs)
         program, misread = verified(made.program, made.known)
         by_round, (program, branches) = program, rolled(

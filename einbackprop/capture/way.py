@@ -5,6 +5,7 @@ size 1 a transpose is contiguous, and a reshape of it a view; with two entries t
 after that, and the array on the other side is read, the sizes at hand decide what it holds.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -117,6 +118,8 @@ class Way:
     def __init__(self, dimensions: Dimensions, source: Callable[[], Source | None]) -> None:
         self.dimensions, self.source = dimensions, source
         self.meetings: list[Meeting] = []
+        self.unasked: list[tuple[Any, Source | None]] = []  # what was gone through, but not to its end, and where
+        self._loops = Counter[Source | None]()  # how often a size said how often something is done
         self.sized: dict[str, Meeting] = {}
         self.counts: dict[str, tuple[Any, int]] = {}
         self.keeps_sizes = False
@@ -131,6 +134,7 @@ class Way:
     def met(self, kind: Kind, answer: Any, axes: tuple[Axis, ...] = (), along: Axis | None = None) -> None:
         """The way through the code depended on a condition, or a number lost the sizes that it was made of."""
         self.meetings.append(Meeting(kind, self.source(), answer, axes, along))
+        self._loops[self.meetings[-1].source] += kind == "rounds"
 
     def gone_through(self) -> Iterator[tuple[Source | None, Axis | None]]:
         """The statement of each loop that a size counts the rounds of, and the dimension that it goes through."""
@@ -293,6 +297,15 @@ class Way:
         for whole, place, source in self._spots:
             if is_measured(place) and not place.lost:
                 yield whole.root(), place, source, len(known[whole.root(), int(place.number)]) == 1
+
+    def end(self) -> None:
+        """All was run: a loop that stops by itself, as one through ``islice(x, 6)`` does, and not since an array has no
+        more entries, this one or another that it goes through, says what size that array has.
+        """
+        unasked = Counter(source for _, source in self.unasked)
+        for extent, source in self.unasked:
+            if unasked[source] == self._loops[source]:
+                self.claim(extent, plain(extent), source)
 
     def conditions(self) -> tuple[Condition, ...]:
         """What the way through the code depended on; sizes that a loop holds fast are told once."""
