@@ -35,7 +35,6 @@ STOPPING = {
 }
 
 UPDATES = {
-    "hinge_network": ("g[\"b\"] = dz.sum(axis=0)", "g[\"b\"] = dz.sum(axis=1)"),
     "handed_to_adam": ("\"b\": dh.sum(axis=0)", "\"b\": dh.sum(axis=1)"),
     "spiral": ("db = dhidden.sum(axis=0", "db = dhidden.sum(axis=1"),
 }
