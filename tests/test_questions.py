@@ -575,6 +575,20 @@ HELD = {
     "a decorator": "def with_weights(p):\n    def around(f):\n"
                    "        return functools.wraps(f)(lambda *given: f(p, *given))\n    return around\n\n\n"
                    "theta = [W, b]\nnll, grads = map(with_weights(theta), (loss_of, slopes_of))\n",
+    "views of a flat array": (
+        "theta = np.concatenate([W.ravel(), b])\n\n\ndef make(W, b):\n" + FUNCTIONS.format("[W, b]").replace(
+            "return slopes_of([W, b], x, y)", "return np.concatenate([*map(np.ravel, slopes_of([W, b], x, y))])")
+        + "\n\n\nnll, grads = make(theta[:6].reshape(3, 2), theta[6:])\n"),
+    "slots of an object": (
+        "class Slots:\n    __slots__ = ('W', 'b')\n\n\ndef make(net):\n" + FUNCTIONS.format("(net.W, net.b)")
+        + "\n\n\nnet = Slots()\nnet.W, net.b = theta = W, b\nnll, grads = make(net)\n"),
+    "an attribute of a function": (
+        "def nll(x, y):\n    return loss_of(nll.theta, x, y)\n\n\n"
+        "def grads(x, y):\n    return slopes_of(nll.theta, x, y)\n\n\ntheta = nll.theta = [W, b]\n"),
+    "a deque in a call that is remembered": (
+        "from collections import deque\n\n\ndef make(p):\n    @functools.lru_cache\n    def held():\n"
+        "        return deque(p)\n\n" + FUNCTIONS.format("held()") + "\n\n\n"
+        "theta = [W, b]\nnll, grads = make(theta)\n"),
     "a method": "class Model:\n    def __init__(self, p):\n        self.p = p\n\n"
                 "    def nll(self, x, y):\n        return loss_of(self.p, x, y)\n\n"
                 "    def grads(self, x, y):\n        return slopes_of(self.p, x, y)\n\n\n"
@@ -594,8 +608,9 @@ def test_what_functions_hold_changes_with_its_name(held: str, tmp_path: Path) ->
         return {item.verdict for item in report.gradients}
 
     assert verdicts("grads(x, y)") <= {"right", "proved"}
-    assert verdicts("[2 * g for g in grads(x, y)]") == {"wrong"}
-    assert verdicts("[0 * g for g in grads(x, y)]") == {"wrong"}
+    for factor in (2, 0):
+        several = f"[{factor} * g for g in grads(x, y)]"
+        assert verdicts(f"{factor} * grads(x, y)" if "flat" in held else several) == {"wrong"}
 
 
 def test_what_functions_hold_is_derived_by_its_name(tmp_path: Path) -> None:

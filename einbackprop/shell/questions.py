@@ -161,7 +161,7 @@ def _copied(
     if hidden:
         raise ScriptError(f"--wrt: {hidden[0]} is what einbackprop hands in: call it otherwise"
                           + (", or give --cotangent" if hidden[0] == question.cotangent else ""))
-    reach = reach_of(names, texts, script, [str(root[0]) for root in roots], ours or ())
+    reach = reach_of(names, texts, script, [str(root[0]) for root in roots], ours or (), views=True)
     world = World()
     private, sources, own, places = world.of((names, reach.sources, reach.state, reach.places))
     functions = tuple(evaluation(source, private, places) for source in sources)

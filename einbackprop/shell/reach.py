@@ -15,19 +15,19 @@ import types
 from collections import deque
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import _lru_cache_wrapper, cached_property, partial
 from typing import Any, Literal
 
 import numpy as np
 
 from einbackprop.checking.naming import path_of
-from einbackprop.core.nesting import Attribute, Path, get, inside, label, replaced
+from einbackprop.core.nesting import Attribute, Path, get, inside, label, root
 from einbackprop.core.source import parse_python
 from einbackprop.core.visible import shortened
 from einbackprop.errors import ScriptError
 from einbackprop.world.calls import is_dunder
-from einbackprop.world.ownership import is_users_class, is_users_module
-from einbackprop.world.snapshots import EMPTY, content_of
+from einbackprop.world.ownership import is_users_class, is_users_module, unwrapped
+from einbackprop.world.snapshots import EMPTY, content_of, slots_of
 
 Namespace = dict[str, Any]
 
@@ -83,11 +83,13 @@ class Reach:
 
 
 def reach_of(
-    names: Namespace, texts: Mapping[str, str], script: str, more: Sequence[str] = (), ours: Collection[str] = ()
-) -> Reach:
+    names: Namespace, texts: Mapping[str, str], script: str, more: Sequence[str] = (), ours: Collection[str] = (),
+    *, views: bool = False,
+) -> Reach:  # fmt: skip
     """Expressions by the option that gave them, and the data that they, or ``more`` names, can reach.
 
-    The names that are ``ours`` are handed in later: what the script has under them is hidden.
+    The names that are ``ours`` are handed in later: what the script has under them is hidden. With ``views``, arrays
+    that functions hold and that look at the memory of some in the state are state too: ``W = theta[:6].reshape(2, 3)``.
     """
     sources = tuple(_function(text, option, names) for option, text in texts.items())
     for option, text in texts.items():
@@ -99,19 +101,25 @@ def reach_of(
     written = [name for option, text in texts.items() for name in loaded(text, option)]
     order = [name for name in dict.fromkeys([*written, *sorted(reached), *more]) if name in reached | set(more)]
     state = {name: names[name] if name in names else _value_at(name, names) for name in order}
+    state |= graph.views(state) if views else {}
     places = tuple(graph.places(state))
-
     return Reach(sources, tuple(evaluation(source, names, places) for source in sources), state, places,
                  tuple(graph.held_beside()))
 
 
 def root_of(path: Path, names: Namespace) -> Path:
     """The path of something among a script's names as one in a state: what a module or a class has, of which there are
-    no two, stands there under its full name, ``model.theta``.
+    no two, stands there under its full name, ``model.theta``; so does what an object has in its slots.
     """
-    fixed = [at for at in range(1, len(path)) if isinstance(get(names, path[:at]), types.ModuleType | type)]
+    fixed = [at for at in range(1, len(path)) if is_fixed(get(names, path[:at]))]
     end = fixed[-1] + 1 if fixed else 1
     return (label(str(path[0]), path[1:end]), *path[end:])
+
+
+def is_fixed(value: Any) -> bool:
+    """Whether a state has no copy of something that holds arrays: a module, a class, a function, an object of slots."""
+    kinds = types.ModuleType | type | types.FunctionType
+    return isinstance(value, kinds) or (inside(value) is None and bool(slots_of(value)))
 
 
 def _value_at(name: str, names: Namespace) -> Any:
@@ -224,6 +232,18 @@ class _Graph:
         return {name: value for name, value in self.names.items()
                 if not is_dunder(name) and not isinstance(value, CODE)}  # fmt: skip
 
+    def views(self, state: Namespace) -> Namespace:
+        """The arrays beside the names that look at the memory of some in a state, under names that say so."""
+        known = paths_to(state)
+        owners = {id(root(value)): path for path in known.values() if isinstance(value := get(state, path), np.ndarray)}
+        found: dict[int, tuple[str, Any]] = {}
+        for holder, _, value in self.held:
+            is_view = isinstance(value, np.ndarray) and id(value) not in known and id(holder) not in known
+            if is_view and (path := owners.get(id(root(value)))) is not None:
+                text = f"{label(str(path[0]), path[1:])} (view {len(found) + 1})"
+                found.setdefault(id(value), (text, value))
+        return dict(found.values())
+
     def places(self, state: Namespace) -> Iterator[Place]:
         """Where something beside the names, and what they lead to, holds arrays or containers of a state."""
         known = paths_to(state)
@@ -265,7 +285,8 @@ def contents(holder: Any) -> list[tuple[Hashable, Any]]:
         return [] if (held := content_of(holder)) is EMPTY else [(0, held)]
     if isinstance(holder, types.FunctionType):
         return [*((Attribute(f"cell {at}"), cell) for at, cell in enumerate(holder.__closure__ or ())),
-                *enumerate(holder.__defaults__ or ()), *(holder.__kwdefaults__ or {}).items()]  # fmt: skip
+                *enumerate(holder.__defaults__ or ()), *(holder.__kwdefaults__ or {}).items(),
+                *((Attribute(name), value) for name, value in vars(holder).items())]  # fmt: skip
     if isinstance(holder, partial):
         return [(Attribute("func"), holder.func), *enumerate(holder.args), *holder.keywords.items()]
     if isinstance(holder, types.ModuleType):
@@ -273,9 +294,14 @@ def contents(holder: Any) -> list[tuple[Hashable, Any]]:
         return [(Attribute(name), value) for name, value in known if not is_dunder(name)]
     if isinstance(holder, type):
         members = vars(holder).items() if is_users_class(holder) else ()
-        found = [(name, getattr(value, "__func__", getattr(value, "fget", value))) for name, value in members]
+        found = [(name, unwrapped(value)) for name, value in members]
         return [(Attribute(name), value) for name, value in (*found, ("__bases__", holder.__bases__))]
-    return inside(holder) or []
+    if isinstance(holder, deque):
+        return list(enumerate(deque.__iter__(holder)))
+    if isinstance(holder, _lru_cache_wrapper):
+        return [(Attribute("__wrapped__"), holder.__wrapped__)]
+    slots = [(Attribute(slot.__name__), value) for slot, value in slots_of(holder) if value is not EMPTY]
+    return [*(inside(holder) or ()), *slots]
 
 
 def parts_of(holder: Any) -> list[tuple[Hashable, Any]]:
@@ -292,19 +318,24 @@ def put(holder: Any, steps: Path, value: Any) -> None:
     elif isinstance(holder, types.FunctionType) and isinstance(step, int):
         before = holder.__defaults__ or ()
         holder.__defaults__ = (*before[:step], value, *before[step + 1 :])
-    elif isinstance(holder, types.FunctionType):
+    elif isinstance(holder, types.FunctionType) and not isinstance(step, Attribute):
         holder.__kwdefaults__ = {**(holder.__kwdefaults__ or {}), str(step): value}
     elif isinstance(holder, partial):
         args = [value if at == step else item for at, item in enumerate(holder.args)]
-        keywords = {name: value if name == step else item for name, item in holder.keywords.items()}
+        is_function = isinstance(step, Attribute)
+        keywords = {name: value if name == step and not is_function else item for name, item in holder.keywords.items()}
         setstate: Any = getattr(holder, "__setstate__")  # noqa: B009 - typeshed does not know it
-        setstate((holder.func, tuple(args), keywords, vars(holder)))
+        setstate((value if is_function else holder.func, tuple(args), keywords, vars(holder)))
     elif isinstance(holder, type):
         type.__setattr__(holder, str(step), value)
     elif isinstance(step, Attribute):
-        vars(holder)[str(step)] = value
+        slot = {slot.__name__: slot for slot, _ in slots_of(holder)}.get(str(step))
+        if slot is not None:
+            slot.__set__(holder, value)
+        else:
+            vars(holder)[str(step)] = value
     else:
-        base: Any = next(kind for kind in (dict, list, np.ndarray) if isinstance(holder, kind))
+        base: Any = next(kind for kind in (dict, list, deque, np.ndarray) if isinstance(holder, kind))
         base.__setitem__(holder, step, value)
 
 
@@ -326,7 +357,8 @@ def _with(value: Any, steps: Path, new: Any) -> Any:
         return new
     if isinstance(value, types.MethodType):
         return types.MethodType(value.__func__, _with(value.__self__, steps[1:], new))
-    return replaced(value, steps[:1], _with(value[steps[0]], steps[1:], new))
+    items = [_with(item, steps[1:], new) if at == steps[0] else item for at, item in enumerate(value)]
+    return tuple.__new__(type(value), items)  # a named tuple may be made of other arguments
 
 
 def _names_in(code: types.CodeType) -> set[str]:

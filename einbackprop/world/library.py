@@ -277,9 +277,11 @@ def builtin(world: World, value: Any) -> Any:
 def partial(world: World, value: Any) -> Any:
     """A partial over copies."""
     function, *given = world.inner([value.func, *value.args])
-    made = functools.partial(function, *given)
-    named: Any = made.keywords
-    named.update({name: world.shell(item) for name, item in value.keywords.items()})
+    made: Any = functools.partial(len)
+    named = {name: world.shell(item) for name, item in value.keywords.items()}
+    held = {name: world.shell(item) for name, item in vars(value).items()}
+    # the class of an object that is called may be empty yet, and is no callable then
+    world.fill(lambda: made.__setstate__((function, tuple(given), named, held)), late=True)
     return made
 
 

@@ -74,7 +74,7 @@ def is_users_class(kind: type) -> bool:
         return False
     if issubclass(kind, enum.Enum) and not is_active(kind):
         return False
-    functions = [getattr(m, "__func__", getattr(m, "fget", m)) for m in vars(kind).values()]
+    functions = [unwrapped(member) for member in vars(kind).values()]
     own = [f for f in functions if isinstance(f, FunctionType) and not f.__code__.co_filename.startswith("<string>")]
     if any(map(is_users_function, own)):
         return True
@@ -84,9 +84,16 @@ def is_users_class(kind: type) -> bool:
     return is_users_module(module)
 
 
+def unwrapped(member: Any) -> Any:
+    """The function that a class or static method, or a property, of a class is made of; other members as they are."""
+    if isinstance(member, classmethod | staticmethod):
+        return member.__func__
+    return member.fget if isinstance(member, property) else member
+
+
 def is_active(kind: Any) -> bool:
     """Whether an enumeration has methods of the user's, or members whose values can change."""
-    methods = [getattr(m, "__func__", getattr(m, "fget", m)) for m in vars(kind).values()]
+    methods = [unwrapped(member) for member in vars(kind).values()]
     values = [member._value_ for member in kind.__members__.values()]
     return any(isinstance(m, FunctionType) and is_users_function(m) for m in methods) or not all(
         isinstance(value, int | float | complex | str | bytes | NoneType) for value in values)  # fmt: skip

@@ -151,7 +151,7 @@ def functions(expression: Expression) -> Iterator[Edit]:
         node = place.node
         function = ast.unparse(node.func)
         if len(node.args) == 1 and not isinstance(node.args[0], ast.Starred | ast.GeneratorExp):
-            yield expression.edit(place, node.args[0], 1.35, "{} is too much here", function)
+            yield expression.edit(place, node.args[0], 1.5, "{} is too much here", function)
         others = (name for name in hand.functions if hand.accepts(name, len(node.args) + len(node.keywords)))
         for other in others if function in hand.functions else ():
             new = ast.Call(parsed(other), node.args, node.keywords)
