@@ -130,6 +130,7 @@ def test_any_sizes(seed: int, n: int, m: int, batch: list[int]) -> None:
     check(np.linalg.cholesky, positive(a))
 
 
+@pytest.mark.long
 def test_as_jax_has_it() -> None:
     jax = pytest.importorskip("jax")
     jax.config.update("jax_enable_x64", True)

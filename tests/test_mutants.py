@@ -38,6 +38,7 @@ def told(found: list[Outcome]) -> str:
     )
 
 
+@pytest.mark.long
 def test_exactly_the_wrong_gradients_are_called_wrong(outcomes: list[Outcome]) -> None:
     assert len(outcomes) >= 4
     assert not told([o for o in outcomes if not o.is_called_right])

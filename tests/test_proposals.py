@@ -978,6 +978,7 @@ for epoch in range(3):
 """
 
 
+@pytest.mark.long
 def test_the_wrong_one_of_a_list_of_gradients_is_asked_about_too(tmp_path: Path) -> None:
     """The step of Adagrad says nothing of it, and its place in the list is the one that is left for its shape."""
     script = tmp_path / "script.py"

@@ -112,6 +112,7 @@ def test_the_check_finds_most_of_them() -> None:
     assert FOUND.count(True) >= 0.8 * len(FOUND)
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_quiz_and_others_give_others() -> None:
     own = original("words")
     again = make_quiz(own.source, own.question, 1, 1)

@@ -82,6 +82,7 @@ def test_right_code_has_nothing_to_repair(name: str) -> None:
     assert report.findings == ()
 
 
+@pytest.mark.long
 def test_the_users_functions_are_as_they_were_and_print_nothing(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     path = tmp_path / "net.py"
     path.write_text(LAYERS.wrong("an axis"), encoding="utf-8")

@@ -107,6 +107,7 @@ GRADIENT = eb.derive(loss, *network(24, 16, 32, 8))
 LETTERS = {"b": 24, "i": 16, "j": 32, "k": 8}
 
 
+@pytest.mark.long
 def test_the_gradient_of_a_network_costs_what_xla_makes_of_it() -> None:
     assert {i: d.size for d in GRADIENT.dimensions for i in d.letters} == LETTERS
     ways = [dict(zip(letters, ("x", "y"), strict=True)) for letters in permutations(LETTERS, 2)]
@@ -128,6 +129,7 @@ def drawn_result(random_: random.Random) -> Sharding | None:
     return Sharding(replace(one.placement, outputs={"out": asked})) if asked else None
 
 
+@pytest.mark.long
 def test_a_result_that_is_asked_for_in_parts_costs_what_xla_makes_of_it() -> None:
     found = [one for seed in range(800 if THOROUGH else 120) if (one := drawn_result(random.Random(seed)))]
     other = 0

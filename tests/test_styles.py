@@ -143,6 +143,7 @@ OTHERWISE = {"a term of the cell": "dc = dh * o * (1 - tc ** 2) + dc_next"}
 """What is written instead of what stood there, and is the same."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mistake", CELL.mistakes if THOROUGH else ["an operand"])
 def test_a_mistake_in_every_round_of_a_loop_is_told_once(mistake: str) -> None:
     text = CELL.wrong(mistake)

@@ -166,6 +166,7 @@ def test_a_hint_does_not_say_how_to_mend_what_stops() -> None:
     assert "first.T" not in json.dumps(told)
 
 
+@pytest.mark.long
 def test_a_quiz() -> None:
     made = answer("quiz", MYNET, level=1, seed=3, **ASKED)
     assert made["first"] <= made["line"] <= made["last"]
