@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 import sys
 import threading
 import time
@@ -635,3 +636,38 @@ def test_what_is_run_in_the_place_of_a_script_draws_nothing(tmp_path: Path) -> N
         assert (len(names["lines"]), names["many"]) == (1, 1)
     with run(script, text=Rewriting("import matplotlib.pyplot as plt\nlines = plt.plot([1, 2])\n")) as names:
         assert names["lines"] is NOTHING
+
+
+IN_A_QUEUE = """
+from collections import deque
+import numpy as np
+
+
+class Weights(dict):
+    pass
+
+
+layers = deque([np.array([0.5, -2.0])])
+held = Weights()
+held.w = layers[0]
+
+
+def L():
+    return (layers[0] ** 2).sum()
+
+
+def g():
+    return 2 * layers[0]
+"""
+
+
+@pytest.mark.parametrize(("wrt", "said"), [
+    ("layers[0]", "layers[0] stands in a deque, whose content is not copied: give the array a name, --setup 'w = "),
+    ("held.w", "held.w stands in a Weights, whose content is not copied: keep it under a key"),
+])
+def test_an_array_of_which_no_copy_is_made_is_named_with_what_to_do(wrt: str, said: str, tmp_path: Path) -> None:
+    """It was written into where it stood, which ended in an error of ours."""
+    script = written(tmp_path, IN_A_QUEUE)
+    with pytest.raises(ScriptError, match=re.escape(said)):
+        check_script(script, "L()", "g()", [wrt])
+    assert check_script(script, "L()", "g()", ["w"], setup="w = layers[0]").gradients[0].verdict == "right"

@@ -13,7 +13,7 @@ from einbackprop.checking import naming
 from einbackprop.checking.functions import halves_of
 from einbackprop.checking.layers import Backward, Layer, Taken, layer_problem, output_of
 from einbackprop.checking.problems import Problem, at_targets, called, describe
-from einbackprop.core.nesting import Path, get, leaves
+from einbackprop.core.nesting import Path, duplicate, get, inside, leaves
 from einbackprop.core.program import Input
 from einbackprop.core.visible import shortened
 from einbackprop.errors import OptionError, ScriptError
@@ -162,10 +162,27 @@ def _copied(
         raise ScriptError(f"--wrt: {hidden[0]} is what einbackprop hands in: call it otherwise"
                           + (", or give --cotangent" if hidden[0] == question.cotangent else ""))
     reach = reach_of(names, texts, script, [str(root[0]) for root in roots], ours or (), views=True)
+    _require_copies(question.wrt, roots, reach.state)
     world = World()
     private, sources, own, places = world.of((names, reach.sources, reach.state, reach.places))
     functions = tuple(evaluation(source, private, places) for source in sources)
     return Copied(reach, roots, world, private, functions, sources, own)
+
+
+def _require_copies(texts: Sequence[str], roots: tuple[Path, ...], state: Namespace) -> None:
+    """Raise ScriptError where an array to differentiate stands in something that a copy of the state shares."""
+    copied = duplicate(state)
+    for text, root in zip(texts, roots, strict=True):
+        for path, leaf in leaves(get(state, root), root):
+            if isinstance(leaf, np.ndarray) and get(copied, path) is leaf:
+                kinds = (type(get(state, path[:at])).__name__ for at in range(1, len(path))
+                         if inside(get(state, path[:at])) is None)  # fmt: skip
+                kind = next(kinds, "")  # else it is an attribute of a dict or list, beside its entries
+                to_do = f"give the array a name, --setup {shortened(f'w = {text}')!r} --wrt w" if kind else (
+                    "keep it under a key, or in an object that is no dict and no list")
+                holder = kind or type(get(state, path[:-1])).__name__
+                said = f"{shortened(text)} stands in a {holder}, whose content is not copied"
+                raise ScriptError(f"--wrt: {said}: {to_do}")
 
 
 def _problem(
