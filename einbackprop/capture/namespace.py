@@ -267,11 +267,12 @@ def extreme(
         some = values if len(values) != 1 or not isinstance(values[0], list | tuple) else tuple(values[0])
         numbers = [value for value in some if is_traced(value) or isinstance(value, REAL)]
         differ = [value for value in some if is_traced(value) and value.dtype.kind == "f"]
-        if options or len(some) < 2 or len(numbers) < len(some) or any(map(np.ndim, some)):
-            return builtin(*values, **options)
-        if not any(map(is_traced, some)) and any(map(is_measured, some)):
+        are_numbers = len(some) > 1 and len(numbers) == len(some) and not any(map(np.ndim, some))
+        if are_numbers and differ and not options:
+            return functools.reduce(wrapped, some)
+        if are_numbers and not any(map(is_traced, some)) and any(map(is_measured, some)) and not options:
             return functools.reduce(lambda one, other: other if decided(goes_before, other, one) else one, some)
-        return functools.reduce(wrapped, some) if differ else builtin(*values)
+        return builtin(*values, **options)
 
     return chosen
 

@@ -281,11 +281,7 @@ def compared(operation: Callable[[Any, Any], bool]) -> Callable[[Any, Any], Any]
     def compare(self: Size, other: Any) -> Any:
         if not is_number(other):
             return NotImplemented if hasattr(other, "__array_ufunc__") else operation(self.number, other)
-        answer = operation(self.number, plain(other))
-        watcher = WATCHER.get()
-        if watcher is not None and asked_by_others() and not goes_without_saying(operation, self, other):
-            watcher.met("sizes", answer, (*axes_of(self), *axes_of(other)))
-        return answer
+        return decided(operation, self, other) if asked_by_others() else operation(self.number, plain(other))
 
     return compare
 

@@ -71,15 +71,15 @@ class Reach:
     places
         Where functions hold some of it beside its names.
     beside
-        The names of what functions hold of the script's data that no code looks up. It is no state: what was computed
-        of data before, ``gram = X.T @ X``, has to fit to these.
+        Gives the names of what functions hold of the script's data that no code looks up. It is no state: what was
+        computed of data before, ``gram = X.T @ X``, has to fit to these.
     """
 
     sources: tuple[types.FunctionType, ...]
     functions: tuple[Callable[[Mapping[str, Any]], Any], ...]
     state: Namespace
     places: tuple[Place, ...]
-    beside: tuple[str, ...]
+    beside: Callable[[], list[str]]
 
 
 def reach_of(
@@ -92,19 +92,19 @@ def reach_of(
     that functions hold and that look at the memory of some in the state are state too: ``W = theta[:6].reshape(2, 3)``.
     """
     sources = tuple(_function(text, option, names) for option, text in texts.items())
-    for option, text in texts.items():
-        for name in loaded(text, option):
-            if name not in ours:
-                require(name, names, option, script)
+    written = [(name, option) for option, text in texts.items() for name in loaded(text, option)]
+    for name, option in written:
+        if name not in ours:
+            require(name, names, option, script)
     graph = _Graph(names, sources)
     reached = graph.reached() - set(ours)
-    written = [name for option, text in texts.items() for name in loaded(text, option)]
-    order = [name for name in dict.fromkeys([*written, *sorted(reached), *more]) if name in reached | set(more)]
+    wanted = dict.fromkeys([*(name for name, _ in written), *sorted(reached), *more])
+    order = [name for name in wanted if name in reached | set(more)]
     state = {name: names[name] if name in names else _value_at(name, names) for name in order}
     state |= graph.views(state) if views else {}
     places = tuple(graph.places(state))
     return Reach(sources, tuple(evaluation(source, names, places) for source in sources), state, places,
-                 tuple(graph.held_beside()))
+                 graph.held_beside)
 
 
 def root_of(path: Path, names: Namespace) -> Path:

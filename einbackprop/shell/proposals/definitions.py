@@ -376,33 +376,30 @@ def script_of(tree: ast.Module, imported: Sequence[ast.stmt] = ()) -> Script:
     """The definitions and scopes of a script's syntax tree; of what it imports from other files of the user's, which
     ``imported`` define, the definitions alone.
     """
-    definitions: list[Definition] = []
-    classes: dict[str, ast.ClassDef] = {}
     module: list[ast.stmt] = []
     guarded: list[ast.stmt] = []
     for statement in tree.body:
-        if isinstance(statement, Function):
-            definitions.append(Definition(statement))
-        elif isinstance(statement, ast.ClassDef):
-            classes[statement.name] = statement
-            definitions += [Definition(item, statement.name) for item in statement.body if isinstance(item, Function)]
-        elif is_guard(statement):
+        if is_guard(statement):
             assert isinstance(statement, ast.If)
             guarded += statements_in(statement.body)
-        else:
+        elif not isinstance(statement, Function | ast.ClassDef):
             module += statements_in([statement])
+    definitions = [one for statement in tree.body for one in defined_by(statement)]
     made_by = {item.name: item for item in definitions if not item.owner}
     bound = [one for statement in (*module, *guarded) for one in functions_bound(statement, made_by)]
     scopes = [Scope(tuple(module)), Scope(tuple(guarded), runs=False)]
     scopes += [Scope(item.statements, item, runs=False) for item in definitions]
     definitions += (Definition(item) for item in bound if item.name not in made_by)
-    for statement in imported:
-        if isinstance(statement, Function):
-            definitions.append(Definition(statement))
-        elif isinstance(statement, ast.ClassDef):
-            classes.setdefault(statement.name, statement)
-            definitions += [Definition(item, statement.name) for item in statement.body if isinstance(item, Function)]
+    definitions += (one for statement in imported for one in defined_by(statement))
+    classes = {item.name: item for item in (*imported, *tree.body) if isinstance(item, ast.ClassDef)}
     return Script(tuple(definitions), tuple(scopes), classes)
+
+
+def defined_by(statement: ast.stmt) -> list[Definition]:
+    """The function that a statement defines, or the methods of its class."""
+    if isinstance(statement, ast.ClassDef):
+        return [Definition(item, statement.name) for item in statement.body if isinstance(item, Function)]
+    return [Definition(statement)] if isinstance(statement, Function) else []
 
 
 def imported_in(names: Mapping[str, Any], tree: ast.Module) -> Iterator[ast.stmt]:
@@ -412,7 +409,7 @@ def imported_in(names: Mapping[str, Any], tree: ast.Module) -> Iterator[ast.stmt
     own = {statement.name for statement in tree.body if isinstance(statement, Function | ast.ClassDef)}
     for name, value in names.items():
         if isinstance(value, FunctionType) and name not in own and (made := definition_of(value, names)) is not None:
-            yield ast.copy_location(ast.FunctionDef(name, made.args, made.body, made.decorator_list), made)
+            yield renamed(made, name, positional(made))
     kinds = {kind: None for value in names.values()
              for kind in (value if isinstance(value, type) else type(value)).__mro__}  # fmt: skip
     found = (definition_of(kind, names) for kind in kinds if kind.__name__ not in own)

@@ -55,7 +55,7 @@ class Trials:
             reach = reach_of(known, {"EXPRESSION": f"({whole},)"}, "")
         except EinbackpropError:
             return {}
-        names = [name for name in (*reach.state, *reach.beside, *made) if name.isidentifier()]
+        names = [name for name in (*reach.state, *reach.beside(), *made) if name.isidentifier()]
         found = self(setup, f"{{{', '.join(f'{name!r}: {name}' for name in dict.fromkeys(names))}}}")
         return found if isinstance(found, dict) else {}
 
