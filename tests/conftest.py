@@ -38,6 +38,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 # PyTorch's side of a comparison.
 collect_ignore_glob = ["scripts/*", "pasted/*"]
 collect_ignore = [] if find_spec("torch") else ["layers_torch.py", "torch_numpy.py"]
+collect_ignore += [] if find_spec("jax") else ["padded_programs.py", "sharded_programs.py"]
 
 
 @pytest.fixture(autouse=True, scope="session")
