@@ -10,6 +10,7 @@ import pytest
 from library import line_of
 
 from einbackprop.checking.reports import Report
+from einbackprop.errors import ScriptError
 from einbackprop.shell.answers import outcomes
 from einbackprop.shell.scripts import check_script, derive_script
 
@@ -611,6 +612,43 @@ def test_what_functions_hold_changes_with_its_name(held: str, tmp_path: Path) ->
     for factor in (2, 0):
         several = f"[{factor} * g for g in grads(x, y)]"
         assert verdicts(f"{factor} * grads(x, y)" if "flat" in held else several) == {"wrong"}
+
+
+TAKEN_BEFORE = {
+    "copies": ("W, b = W.copy(), b.copy()", "(W, b)"),
+    "a method of an array": ("times, b = W.T.dot, b + 0", "(times(np.eye(3)).T, b)"),
+    "numbers": ("numbers = W.tolist(), b.tolist()", "[np.array(n) for n in numbers]"),
+}
+
+
+@pytest.mark.parametrize("taken", TAKEN_BEFORE)
+def test_what_was_taken_before_does_not_change_with_its_name(taken: str, tmp_path: Path) -> None:
+    """A loss that is the same for every value has a gradient of zero: what is right was called wrong."""
+    script = tmp_path / "script.py"
+    line, read = TAKEN_BEFORE[taken]
+    make = f"def make(W, b, p):\n    {line}\n{FUNCTIONS.format(read)}\n\n\n"
+    script.write_text(f"{HOLDS}{make}nll, grads = make(W, b, +W)\ntheta = [W, b]\n", encoding="utf-8")
+    said = ("--wrt: theta: --loss does not read it, and other values of theta leave it as it is. If it uses what was "
+            "taken from theta before, such as a copy, let --loss take that anew, as in make(theta)(x); or give --wrt "
+            "the arrays that it does read")
+    for ask in (lambda: check_script(str(script), loss="nll(x, y)", grads="grads(x, y)", wrt=["theta"]),
+                lambda: derive_script(str(script), "nll(x, y)", ["theta"])):
+        with pytest.raises(ScriptError) as raised:
+            ask()
+        assert str(raised.value) == said
+    anew = "make(W, b, W)[{}](x, y)".format
+    report = check_script(str(script), loss=anew(0), grads=anew(1), wrt=["W", "b"])
+    assert report.ok, str(report)
+
+
+def test_what_has_no_effect_is_no_copy(tmp_path: Path) -> None:
+    """A loss that reads a value through its name, or looks it up by a text, is asked as it stands."""
+    script = tmp_path / "script.py"
+    script.write_text(HOLDS + "def by_text():\n    return (globals()['W'] ** 2).sum()\n\n\n"
+                              "def of_none():\n    return (b * 0).sum() + 1\n", encoding="utf-8")  # fmt: skip
+    assert check_script(str(script), loss="by_text()", grads="2 * W", wrt=["W"]).ok
+    assert not check_script(str(script), loss="by_text()", grads="0 * W", wrt=["W"]).ok
+    assert check_script(str(script), loss="of_none()", grads="0 * b", wrt=["b"]).ok
 
 
 def test_what_functions_hold_is_derived_by_its_name(tmp_path: Path) -> None:

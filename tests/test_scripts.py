@@ -611,8 +611,9 @@ def test_what_no_gradient_can_be_derived_for_is_refused(tmp_path: Path) -> None:
     assert refusal("scaled()", "number") == "--wrt: 'number' holds no arrays: it is float; np.array(…) makes it one"
     assert refusal("of(a, b)", "pair", "same") == (
         "--wrt: 'pair' and 'same' hold the same array of shape (2, 3): give one of them")
-    with_unread = derive_script(written(tmp_path, SEVERAL_NAMES), "of(a, b)", ["unread"])
-    assert "np.full(" in str(with_unread)
+    assert refusal("of(a, b)", "unread").startswith("--wrt: unread: --loss does not read it, and other values of")
+    of_none = derive_script(written(tmp_path, SEVERAL_NAMES), "of(a, b) + 0 * unread.size", ["unread"])
+    assert "np.full(" in str(of_none)
 
 
 def test_too_many_letters_are_refused(tmp_path: Path) -> None:

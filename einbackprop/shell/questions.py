@@ -13,12 +13,12 @@ from einbackprop.checking import naming
 from einbackprop.checking.functions import halves_of
 from einbackprop.checking.layers import Backward, Layer, Taken, layer_problem, output_of
 from einbackprop.checking.problems import Problem, at_targets, called, describe
-from einbackprop.core.nesting import Path, duplicate, get, inside, leaves
+from einbackprop.core.nesting import Path, duplicate, get, inside, leaves, replaced
 from einbackprop.core.program import Input
 from einbackprop.core.visible import shortened
-from einbackprop.errors import OptionError, ScriptError
+from einbackprop.errors import CodeError, OptionError, ScriptError
 from einbackprop.shell.complaints import missing_step, no_place
-from einbackprop.shell.reach import Namespace, Reach, compiled, evaluation, loaded, reach_of, require, root_of
+from einbackprop.shell.reach import Namespace, Reach, compiled, evaluation, leads_to, loaded, reach_of, require, root_of
 from einbackprop.world import Runner, World
 
 
@@ -94,25 +94,28 @@ class Copied:
 def problem_of(question: Question, names: Namespace, script: str, seed: int) -> Problem:
     """The problem that a question asks of a script's names. Raises ScriptError where an expression cannot be used."""
     if question.both:
-        return _both(question, names, script)
-    if question.forward:
-        return _layer(question, names, script, seed)
-    copied = _copied(question, names, script, {"--loss": question.loss, "--grads": question.grads})
-    loss, grads = copied.functions
-    loss_source, grads_source = copied.reach.sources
-    return _problem(copied, loss, grads, loss_source, grads_source)
+        copied, problem = _both(question, names, script)
+    elif question.forward:
+        copied, problem = _layer(question, names, script, seed)
+    else:
+        copied = _copied(question, names, script, {"--loss": question.loss, "--grads": question.grads})
+        loss, grads = copied.functions
+        loss_source, grads_source = copied.reach.sources
+        problem = _problem(copied, loss, grads, loss_source, grads_source)
+    _require_read(question, copied, names, problem)
+    return problem
 
 
-def _both(question: Question, names: Namespace, script: str) -> Problem:
+def _both(question: Question, names: Namespace, script: str) -> tuple[Copied, Problem]:
     """The problem of one expression that gives a loss and its gradients."""
     copied = _copied(question, names, script, {"--both": question.both})
     both, source = copied.functions[0], copied.reach.sources[0]
     run = Runner(copied.world, both)
     loss, grads, place = halves_of(both, lambda: called(run, copied.state, "--both"), source)
-    return _problem(copied, loss, grads, source, naming.AllBut(source, place))
+    return copied, _problem(copied, loss, grads, source, naming.AllBut(source, place))
 
 
-def _layer(question: Question, names: Namespace, script: str, seed: int) -> Problem:
+def _layer(question: Question, names: Namespace, script: str, seed: int) -> tuple[Copied, Problem]:
     """The problem of a layer's forward and backward."""
     texts = {"--forward": question.forward, "--backward": question.backward}
     texts |= {"--grads": question.grads} if question.grads else {}
@@ -144,7 +147,7 @@ def _layer(question: Question, names: Namespace, script: str, seed: int) -> Prob
                   question.cotangent, question.cotangent in read)
     order = (*copied.state, question.cotangent)
     base = _problem(copied, forward, forward, copied.reach.sources[0], copied.reach.sources[-1], order)
-    return layer_problem(base, layer, order, seed)
+    return copied, layer_problem(base, layer, order, seed)
 
 
 def at_roots(state: Namespace, roots: tuple[Path, ...], order: Sequence[str]) -> Callable[[Input], Path]:
@@ -183,6 +186,38 @@ def _require_copies(texts: Sequence[str], roots: tuple[Path, ...], state: Namesp
                 holder = kind or type(get(state, path[:-1])).__name__
                 said = f"{shortened(text)} stands in a {holder}, whose content is not copied"
                 raise ScriptError(f"--wrt: {said}: {to_do}")
+
+
+def _require_read(question: Question, copied: Copied, names: Namespace, problem: Problem) -> None:
+    """Raise ScriptError where nothing that the loss reads leads to what is to be differentiated, and it does not change
+    with it.
+    """
+    option = "--both" if question.both else "--loss" if question.loss else "--forward"
+    for text, root in zip(question.wrt, copied.roots, strict=True):
+        if not (leads_to(copied.reach, root, names) or _changes(problem, root)):
+            raise unread(option, text)
+
+
+def unread(option: str, text: str) -> ScriptError:
+    """The error of a loss that does not read what it is to be differentiated by: every gradient would be zero."""
+    name = shortened(text)
+    return ScriptError(f"--wrt: {name}: {option} does not read it, and other values of {name} leave it as it is. "
+                       f"If it uses what was taken from {name} before, such as a copy, let {option} take that anew, as "
+                       f"in make({name})(x); or give --wrt the arrays that it does read")
+
+
+def _changes(problem: Problem, root: Path) -> bool:
+    """Whether the loss is another one, or none, for other values of what it is differentiated by."""
+    losses = []
+    for by in (0.0, 0.5):
+        state = duplicate(problem.state)
+        for path, leaf in leaves(get(state, root), root):
+            state = replaced(state, path, leaf + by) if isinstance(leaf, np.ndarray | float) else state
+        try:
+            losses.append(float(called(problem.loss, state, "loss")))
+        except (ScriptError, CodeError, TypeError, ValueError):  # what raises is told by the check
+            return True
+    return losses[0] != losses[1]
 
 
 def _problem(

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import numpy as np
 
 from einbackprop.checking.naming import path_of
-from einbackprop.core.nesting import Attribute, Path, get, inside, label, root
+from einbackprop.core.nesting import Attribute, Path, get, inside, label, leaves, root
 from einbackprop.core.source import parse_python
 from einbackprop.core.visible import shortened
 from einbackprop.errors import ScriptError
@@ -105,6 +105,14 @@ def reach_of(
     places = tuple(graph.places(state))
     return Reach(sources, tuple(evaluation(source, names, places) for source in sources), state, places,
                  graph.held_beside)
+
+
+def leads_to(reach: Reach, root: Path, names: Namespace) -> bool:
+    """Whether what the first of the expressions reads of a script's names leads to what stands at a path of the state.
+
+    It leads nowhere near to what was copied before, ``t = theta.copy()``.
+    """
+    return _Graph(names, reach.sources[:1]).leads_to(str(root[0]), get(reach.state, root))
 
 
 def root_of(path: Path, names: Namespace) -> Path:
@@ -192,12 +200,12 @@ class _Graph:
         self.names = names
         self.held: list[tuple[Any, Path, Any]] = []  # what holds a value, the steps to it, and the value
         self._looked_up: set[str] = set()
-        met: dict[int, Any] = {}
+        self._met: dict[int, Any] = {}
         left: list[Any] = list(functions)
         while left:
             value = left.pop()
-            if id(value) not in met and not isinstance(value, ATOMS):
-                met[id(value)] = value
+            if id(value) not in self._met and not isinstance(value, ATOMS):
+                self._met[id(value)] = value
                 left += [] if isinstance(value, type) else [type(value)]
                 if isinstance(value, tuple | types.MethodType):  # in which nothing can be put
                     left += [item for _, item in _through(value, ())]
@@ -219,6 +227,13 @@ class _Graph:
     def reached(self) -> set[str]:
         """The names of data that the functions look up."""
         return self._looked_up & self._data.keys()
+
+    def leads_to(self, name: str, value: Any) -> bool:
+        """Whether the functions look a name up, or reach its value, a part of it, or an array in the same memory."""
+        memories = {id(root(met)) for met in self._met.values() if isinstance(met, np.ndarray)}
+        arrays = (leaf for _, leaf in leaves(value) if isinstance(leaf, np.ndarray))
+        return (name in self._looked_up or not self._met.keys().isdisjoint(paths_to({name: value}))
+                or any(id(root(array)) in memories for array in arrays))  # fmt: skip
 
     def held_beside(self) -> list[str]:
         """The names of other data of which functions hold something."""

@@ -25,7 +25,7 @@ from einbackprop.checking.solving import solve
 from einbackprop.core import visible
 from einbackprop.core.files import opened, reason, replace_file, reported_as, require_replaceable
 from einbackprop.core.nesting import Path, get, leaves
-from einbackprop.core.program import Input, Program
+from einbackprop.core.program import Input, Program, operands
 from einbackprop.core.source import ADDED, name_of
 from einbackprop.derivation import accumulation, gradients
 from einbackprop.emission.engines import Target
@@ -40,8 +40,8 @@ from einbackprop.shell.absent import missing_module, say_absent, say_once, stand
 from einbackprop.shell.complaints import missing_file
 from einbackprop.shell.execution import FUTURES, LeftOut, execute_what_can
 from einbackprop.shell.proposals.flattened import Rewriting
-from einbackprop.shell.questions import Question, at_roots, path_of, problem_of
-from einbackprop.shell.reach import Namespace, Reach, compiled, reach_of
+from einbackprop.shell.questions import Question, at_roots, path_of, problem_of, unread
+from einbackprop.shell.reach import Namespace, Reach, compiled, leads_to, reach_of
 from einbackprop.shell.setups import SIZES, letters_in
 from einbackprop.shell.watch import watched
 from einbackprop.world.drawing import undrawn
@@ -201,6 +201,7 @@ def derive_script(
         _require_apart(dict(zip(wrt, roots, strict=True)), reach.state)
         wanted = [name for told, root in zip(wrt, roots, strict=True)
                   for name in _inputs_at(root, told, forward, place, get(reach.state, root))]
+        _require_read(dict(zip(wrt, roots, strict=True)), reach, names, forward)
         derived = gradients.nested_by_path(accumulation.vjp(forward, wanted), roots, place)
         return Derived(derived, order, f"the gradient of {loss} with respect to {', '.join(wrt)}", target)
 
@@ -214,6 +215,16 @@ def _require_apart(roots: Mapping[str, Path], names: Namespace) -> None:
             if other != text:
                 raise ScriptError(f"--wrt: {visible.shown(other)} and {visible.shown(text)} hold the same array of "
                                   f"shape {leaf.shape}: give one of them")
+
+
+def _require_read(roots: Mapping[str, Path], reach: Reach, names: Namespace, forward: Program) -> None:
+    """Raise ScriptError where neither the loss nor its trace reads what stands at one of the paths."""
+    read = {ref.name for equation in forward.equations for ref in operands(equation)}
+    place = at_roots(reach.state, tuple(roots.values()), tuple(reach.state))
+    paths = [place(declared) for declared in forward.inputs if declared.ref.name in read]
+    for text, root in roots.items():
+        if not (any(path[: len(root)] == root for path in paths) or leads_to(reach, root, names)):
+            raise unread("--loss", text)
 
 
 def _inputs_at(root: Path, text: str, forward: Program, place: Callable[[Input], Path], value: Any) -> list[str]:
