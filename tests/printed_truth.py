@@ -266,7 +266,7 @@ class Printing:
                 own = self.classes[one.terms[0][1]]
                 terms = [float(factor.value(known).real) * (known[i] - 1) for factor, i in other.terms]
                 top = int(min(sum(max(t, 0) for t in terms), 40)) + other.constant
-                picked = prod(known[i] for i in other.pick.indices) + 1 if other.pick is not None else 0
+                picked = prod(known[i] for i in other.pick.indices) + 1 - self.lowest if other.pick is not None else 0
                 sizes[own] = min(max(sizes[own], top + picked + 1), 40)
 
     # values
@@ -294,6 +294,11 @@ class Printing:
         return found
 
     @cached_property
+    def lowest(self) -> int:
+        """What has to be taken from a position that is picked so that none is negative: a formula has none at -1."""
+        return min(0, *(p.constant for b in self.brackets() for p in (b.left, b.right) if p.pick is not None))
+
+    @cached_property
     def masks(self) -> set[str]:
         """Values that are read as conditions."""
         found = set()
@@ -311,7 +316,7 @@ class Printing:
         if self.is_ones(ref):
             return np.ones(shape)
         if ref.name in self.whole:
-            return rng.permutation(prod(shape)).reshape(shape)
+            return rng.permutation(prod(shape)).reshape(shape) - self.lowest
         if ref.name in self.view.booleans or ref.name in self.masks:
             return rng.integers(0, 2, shape).astype(bool if ref.name in self.view.booleans else float)
         low, high, signed = spread

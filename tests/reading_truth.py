@@ -3,6 +3,7 @@ that its statement read, gives what the statement made."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -91,6 +92,11 @@ def untrue_of(
     """The forms of one formula that do not hold; ``given`` are the arguments."""
     accesses = [access for access in line.reads if access.array is not None]
     values = dict(given) | dict(line.numbers) | {a.spelling.text: in_rounds(a, sizes) for a in reversed(accesses)}
+    for after in line.binds:  # of a name that the line binds anew it read all but what the last round leaves
+        left = values.get(after.spelling.text)
+        if isinstance(left, Trajectory) and after.array is not None and left.rounds.shape == lettered(after).shape:
+            rounds = np.where(np.isnan(left.rounds), lettered(after), left.rounds)
+            values[after.spelling.text] = replace(left, rounds=rounds)
     made = [a for a in (*line.binds, *line.reads) if a.value == formula.value and a.spelling.text == formula.name]
     code = line.source.code
     if any(access.ragged for access in (*line.reads, *line.binds)):
