@@ -82,6 +82,27 @@ def test_programs_do_not_grow_with_the_rounds(drawn: Drawn) -> None:
     assert len(few.equations) == len(more.equations), drawn.text
 
 
+@pytest.mark.parametrize("head", ["for t in range(len(x))", "for row in x", "for t, row in enumerate(x)"])
+def test_values_that_are_made_of_each_other_as_they_were(head: str) -> None:
+    """In ``h, c = f(h, c), g(h)`` c is made of the c of two rounds before; the first row is taken out before its round.
+    """
+    row = "x[t]" if head.startswith("for t in") else "row"
+    text = f"""def loss(x, h0):
+    h, c = h0, h0 * 0.5
+    {head}:
+        h, c = np.tanh(h * c), h + {row}
+    return (h ** 2).sum() + c.sum()
+"""
+    run, sizes = defined(text, "loss"), ((4, 3), (7, 2))
+    here, there = ([np.random.default_rng(n).normal(size=shape) for shape in ((n, k), (k,))] for n, k in sizes)
+    few, more = (eb.derive(run, *given, wrt=(0, 1)) for given in (here, there))
+    assert len(few.equations) == len(more.equations)
+    backward = emitted(few)
+    for n, gradient in enumerate(backward(*there)):
+        along = np.random.default_rng(n).normal(size=there[n].shape)
+        np.testing.assert_allclose(np.sum(gradient * along), slope(run, there, n, along), 1e-6, 1e-7)
+
+
 def test_a_recurrence_in_each_round_of_another() -> None:
     """Over two counters: as source in two loops, and compiled."""
     rng, grid = np.random.default_rng(0), recurrent_functions.grid

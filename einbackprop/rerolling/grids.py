@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..core.collecting import grouped
 from ..core.dimensions import FLOW_LETTERS, MORE_LETTERS, OTHER_LETTERS
-from ..core.program import ONE, Bracket, Dimension, Equation, Factor, Position, Relation, Source
+from ..core.program import ONE, Bracket, Contract, Dimension, Equation, Factor, Position, Relation, Source
 from ..core.source import nodes_of
 
 MOST_ROUNDS = 10_000  # of a grid that has some left out
@@ -296,6 +296,13 @@ def grid_of(paths: Sequence[Path], place: Hashable, counters: Counters) -> Grid 
     return Grid(letters, order)
 
 
+def taken_out(equation: Equation) -> str:
+    """The array of which a value is a part; empty of other values."""
+    if isinstance(equation, Contract) and len(equation.operands) == 1 and equation.brackets:
+        return equation.operands[0].name
+    return ""
+
+
 class Rounds:
     """In which rounds of which loops values were made.
 
@@ -306,8 +313,12 @@ class Rounds:
     """
 
     def __init__(self, equations: Iterable[Equation], paths: Mapping[Source, Path]) -> None:
-        sources = [(e.source, e.out.name) for e in equations if e.source is not None and paths.get(e.source)]
-        self._made = grouped(((source.place, paths[source]), name) for source, name in sources)
+        every = list(equations)
+        made = {equation.out.name for equation in every}
+        # what is taken out of an argument is counted by itself: the first round may have it from before the loop
+        sources = [(e.source, taken_out(e) not in made | {""}, e.out.name) for e in every
+                   if e.source is not None and paths.get(e.source)]  # fmt: skip
+        self._made = grouped((((source.place, is_taken), paths[source]), name) for source, is_taken, name in sources)
         self._at_place = grouped((place, (path, names)) for (place, path), names in self._made.items())
         self._where = {  # counted from the end: what an earlier round has taken out of an array is not taken out again
             name: (place, path, n - len(names))
@@ -321,7 +332,7 @@ class Rounds:
         place, _, at = self._where[name]
         return [names[at] for _, names in self._at_place[place] if -at <= len(names)]
 
-    def _together(self, names: Iterable[str]) -> tuple[Statement, list[Path], int] | None:
+    def _together(self, names: Iterable[str]) -> tuple[tuple[Statement, bool], list[Path], int] | None:
         """The statement that made some values, each in its own run, the runs, and where among what each made they are;
         None of others.
         """

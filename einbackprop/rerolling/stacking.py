@@ -37,6 +37,8 @@ from .grids import Counters, Rounds, affine, moving
 
 MOST_BETWEEN = 2000
 """So many values are looked through for what a round has made of what the one before left."""
+FARTHEST = 3
+"""How many rounds later at most something is made again of what a round makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +199,13 @@ class Stacking:
         return name in self._inputs
 
     def _go_on(self, full: NDArray[Any], axis: int) -> bool:
-        """Whether the values of one round are made of those of the round before it, or after it."""
-        one, other = (str(np.moveaxis(full, axis, 0)[n].flat[0]) if full.ndim > 1 else str(full[n]) for n in (0, 1))
+        """Whether the values of one round are made of those of the round before it, or after it, or of the one before
+        that, as in ``h, c = f(h, c), g(h)``, where c comes by way of h.
+        """
+        rounds = np.moveaxis(full, axis, 0).reshape(full.shape[axis], -1)[:, 0]
+        return any(self._is_made_of(str(rounds[0]), str(other)) for other in rounds[1 : 1 + FARTHEST])
+
+    def _is_made_of(self, one: str, other: str) -> bool:
         if (one, other) not in self._chained:
             self._chained[one, other] = self._reads(one, other) or self._reads(other, one)
         return self._chained[one, other]

@@ -82,6 +82,7 @@ def _settled(
         return replace(problem_of(question, names, os.path.basename(script), seed), is_guess=True)
 
     report = answer_among(names, problem, setup, seed, seconds)
+    report = in_doubt(report) if assumed else report
     names.clear()
     names.update(before)
     related = _related(report, decays(ast.walk(statements_of_text(text_of(script)).tree)), assumed)
@@ -109,10 +110,10 @@ def _related(report: Report, decays: bool, assumed: bool) -> list[Relation | Non
     loss adds up, such as over an epoch, where half of the gradients are known to be one.
     """
     mistakes = [item for item in report.findings if item.line is not None]
-    left_out = sum(leaves_out(code_of(item, report.lines), item.write or "") for item in mistakes)
+    too_much = sum(leaves_out(code_of(item, report.lines), item.write or "") for item in mistakes)
     penalised = {item.name for item in report.gradients if item.relation is not None
                  and item.relation.factor == 1.0 and item.relation.decay > 0}  # fmt: skip
-    are_meant = assumed or left_out >= min(len(penalised), len(mistakes))
+    are_meant = assumed or too_much >= min(len(penalised), len(mistakes))
     if decays and not are_meant:
         penalised, are_meant = set(), True
     penalised |= {item.name for item in report.gradients if decays and item.relation is not None
@@ -129,6 +130,22 @@ def _related(report: Report, decays: bool, assumed: bool) -> list[Relation | Non
     return [relation(item) for item in report.gradients]
 
 
+def in_doubt(report: Report) -> Report:
+    """A report by a loss that nobody wrote: a penalty that it lacks may be one that is meant.
+
+    Where nothing else is at fault, no gradient is wrong for sure.
+    """
+    mistakes = [item for item in report.findings if item.line is not None]
+    terms = {item: left_out(code_of(item, report.lines), item.write or "") for item in mistakes}
+    terms = {item: term for item, term in terms.items() if PENALTY.search(term)}
+    said = "the assumed loss has no term of which {} is the derivative: if yours has, this is no mistake"
+    findings = [replace(item, message=said.format(terms[item]), write=None, yours=None, expected=None)
+                if item in terms else item for item in report.findings]  # fmt: skip
+    gradients = [replace(item, verdict="undecided", grade=None, note="the assumed loss may lack a penalty")
+                 if item.verdict == "wrong" and len(terms) == len(mistakes) else item for item in report.gradients]
+    return replace(report, findings=tuple(findings), gradients=tuple(gradients)) if terms else report
+
+
 def is_part(factor: float) -> bool:
     """Whether a factor is that of a mean.
 
@@ -139,34 +156,40 @@ def is_part(factor: float) -> bool:
 
 
 def leaves_out(code: str, write: str) -> bool:
-    """Whether a line to write is a line of code with nothing but a term left out.
+    """Whether a line to write is a line of code with nothing but a term left out."""
+    return bool(left_out(code, write))
 
-    >>> leaves_out("dW = x.T @ d + lam * W", "dW = x.T @ d"), leaves_out("dW += lam * W", "pass")
-    (True, True)
-    >>> leaves_out("W += rate * (e * x - lam * W)", "W += rate * (e * x)")
-    True
-    >>> leaves_out("dW = x.T @ d + 2 * lam * W", "dW = x.T @ d + lam * W")
-    False
+
+def left_out(code: str, write: str) -> str:
+    """The term, if any, without which a line of code is a line to write.
+
+    >>> left_out("dW = x.T @ d + lam * W", "dW = x.T @ d"), left_out("dW += lam * W", "pass")
+    ('lam * W', 'dW += lam * W')
+    >>> left_out("W += rate * (e * x - lam * W)", "W += rate * (e * x)")
+    'lam * W'
+    >>> left_out("dW = x.T @ d + 2 * lam * W", "dW = x.T @ d + lam * W")
+    ''
     """
     try:
         old, new = (ast.parse(text.strip()).body for text in (code, write))
     except SyntaxError:
-        return False
+        return ""
     if not old or not new or isinstance(new[0], ast.Pass):
-        return bool(old and new)
-    return isinstance(old[0], ASSIGNMENTS) and any(ast.dump(one) == ast.dump(new[0]) for one in shorter(old[0]))
+        return code.strip() if old and new else ""
+    every = shorter(old[0]) if isinstance(old[0], ASSIGNMENTS) else ()
+    return next((term for term, one in every if ast.dump(one) == ast.dump(new[0])), "")
 
 
-def shorter(statement: ast.stmt) -> Iterator[ast.stmt]:
-    """The statement without one of the terms of a sum that stands in it, for each of them."""
+def shorter(statement: ast.stmt) -> Iterator[tuple[str, ast.stmt]]:
+    """Each term of a sum that stands in the statement, with the statement without it."""
     for place, node in enumerate(ast.walk(statement)):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
             for side in ("left", "right")[: 1 + isinstance(node.op, ast.Add)]:
                 made: ast.stmt = copied_tree(statement)
                 term = next(itertools.islice(ast.walk(made), place, None))
-                kept = getattr(term, side)
+                kept, gone = getattr(term, side), getattr(term, "right" if side == "left" else "left")
                 term.__class__, term.__dict__ = kept.__class__, kept.__dict__
-                yield made
+                yield ast.unparse(gone), made
 
 
 class _Meant(NamedTuple):

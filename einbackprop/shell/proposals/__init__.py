@@ -12,9 +12,10 @@ Where that leaves something out, `call_questions` runs the script up to a call t
 local there, or that a name no longer stands for at its end. Where nothing is found, or single layers alone, values
 decide and not names (`steps`): what a step of training changes, over its rate (`rates`), or an array that it leaves, is
 a gradient if a loss (`measures`) rises along it. `step_questions` tries the functions of the script so,
-`round_questions` the rounds of its loops along what these may descend (`round_measures`), `opening` what stands under
-its main guard. Of a script that stops where shapes do not fit, `mending` writes that statement so that it goes on, and
-all of this is done with the result. It ends after half a minute.
+`round_questions` the rounds of its loops along what these may descend (`round_measures`), or, where their loss is
+written nowhere, with the seed of their backward for given (`seeds`), `opening` what stands under its main guard. Of a
+script that stops where shapes do not fit, `mending` writes that statement so that it goes on, and all of this is done
+with the result. It ends after half a minute.
 """
 
 from .proposal import Proposal, quoted

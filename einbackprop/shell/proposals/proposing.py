@@ -108,6 +108,8 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
         found = united(of_statements(script, named, source, again), found)
     if is_partial(found) and again is not None:
         found = united(of_opened(source, again) or list(of_rounds(script, source, again)), found)
+    elif again is not None and not any(one.is_likely for one in found):
+        found = [one for one in of_rounds(script, source, again) if one.is_likely] or found
     if is_partial(found) and again is not None:
         called, doubtful = of_calls(script, source, again, of_module=True)
         found, unsure = united(called, found), [*unsure, *doubtful]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -23,12 +24,13 @@ from .arguments import Resolver
 from .candidates import GRADIENTS, LOSS, NUMERICAL, TRAINING
 from .definitions import FORWARD, Script, own_nodes, statements_in
 from .flat_questions import Again, called, note_of
-from .flattened import Flat, as_function, loops_around, rounds
+from .flattened import Flat, Rewriting, as_function, loops_around, rounds
 from .invention import Term
-from .proposal import Proposal
-from .rates import Rates, rates_in
+from .proposal import NO_LOSS, Proposal
+from .rates import Rates, alike, rates_in
 from .round_measures import RoundMeasures, among, root_of
 from .search import Search
+from .seeds import PAIRS, Seeded, kept_in, seeded, seeded_within, seeds_of, with_locals, with_seed
 from .step_questions import said_of
 from .steps import Descent, Step, places_of
 from .trials import Trials
@@ -63,6 +65,7 @@ def of_rounds(
     updaters = updaters_of(script)
     ranks = {id(one): len({*parts_of(one.body, script, updaters)}) for one in possible}
     found: dict[int, tuple[RoundSearch, Descent, str]] = {}
+    lost: list[RoundSearch] = []
     with ExitStack() as stack:
         for rank in (2, 1, 0):
             flats = [one for one in possible if ranks[id(one)] == rank]
@@ -73,22 +76,27 @@ def of_rounds(
                 if left < 0 or (found and seconds * EVALUATIONS > SECONDS):
                     break
                 step, descent = in_time("a round", search.best, (None, None), left)
+                if step is None or descent is None or not (descent.is_sure or descent.loss.named):
+                    lost.append(search)
                 if step is None or descent is None:
                     continue
                 if descent.is_sure or not is_sure:
                     place = possible.index(search.flat)
                     found[place] = replace(search, call=step.call), descent, search.rates.of(descent)
+        if not is_sure and all(not (one.is_sure or one.loss.named) for _, one, _ in found.values()):
+            begun = time.monotonic()
+            for search in lost:
+                left = SECONDS - (time.monotonic() - begun)
+                if left > 0 and (asked := in_time("a seed", partial(search.of_seed, source, name, again), None, left)):
+                    yield asked
+                    return
     if found:  # of those that say as much the innermost, then the first in the script, however long each took
         def depth(flat: Flat) -> int:
             return -1 if flat.loop is None else len(loops_around(flat.loop, tree))
 
         search, descent, rate = max((found[n] for n in sorted(found)), key=lambda one: (
             one[1].agreeing, one[1].loss.named, depth(one[0].flat)))  # fmt: skip
-        given = descent.held.values() if descent.is_held else descent.of
-        first = "None" if descent.loss.outside else descent.loss.text
-        handed = ", ".join([first, *given])
-        text = as_function(source, search.flat, name, handed, script=script, place=search.place)
-        yield replace(search.proposal(descent, rate), source=text)
+        yield replace(search.proposal(descent, rate), source=search.source_with(source, descent, name))
 
 
 def around(flat: Flat, flats: Sequence[Flat]) -> int:
@@ -246,6 +254,72 @@ class RoundSearch:
         step = self.step
         measures = list(self.measures.all()) if step.changes or step.holders else []
         return step.best(measures, (), self.rates, self.search.numpy) if measures else (step, None)
+
+    def of_seed(self, source: str, name: str, again: Again) -> Proposal | None:
+        """The question of the round with the seed of its backward given, where its loss is written nowhere: of the one
+        from which the most arrays can be reached, if what it passes on to one of them is its gradient.
+        """
+        called, numpy = self._free("dout"), self.search.numpy
+        run = partial(self.search.trials.moved, self.call.setup, {}, self.call.text)
+        values = {text: value for text, value in self.measures.values() if not (
+            isinstance(value, np.ndarray) and any(item.is_itself(value) for item in self.step.changes))}  # fmt: skip
+        seeds = seeds_of(run, name)
+        own = list(itertools.islice(seeded(values, self.measures.read, seeds, called, numpy), PAIRS))
+        if (found := self._seeded(own, source, name, called)) is not None:
+            return found
+        within = list(itertools.islice(seeded_within(seeds, called, numpy), PAIRS))
+        script = self.search.script
+        text = with_locals(as_function(source, self.flat, name, "dict(locals())", script=script, place=self.place),
+                           {one.seed.function for one in within})  # fmt: skip
+        with suppress(ScriptError), again(text) as (names, _):
+            other = RoundSearch.of(script, text.text, names, self.flat, name, self.place) if within else None
+            return other._seeded(within, source, name, called) if other is not None else None
+        return None
+
+    def _seeded(self, pairs: Sequence[Seeded], source: str, name: str, called: str) -> Proposal | None:
+        """The question of one of some pairs of a value and a seed."""
+        every, numpy, total = list(self.step.descents(pairs, (), self.rates)), self.search.numpy, self._free("loss")
+        agreeing = [one for one in every if one.agreeing and self._passes_on(one) and (
+            alike(1.0, one.multiple) if one.is_held else self.rates.known(one))]  # fmt: skip
+        named = [one for one in every if one.loss.named and one.is_held]  # where no gradient is right
+        farthest = sorted(agreeing or named, key=lambda one: (-len(one.moved or one.of), -one.agreeing))
+        for descent in farthest:
+            rate = self.rates.of(descent)
+            found, seeded, said = self.proposal(descent, rate), cast(Seeded, descent.loss), descent.loss.text
+            seed, is_kept = seeded.seed, seeded.parts[0].startswith(kept_in(seeded.seed.function))
+            loss = replace(seeded, text=total if seed.in_round or is_kept else said)
+            given = f"{seed.name} = {f'[*{called}]' if seed.is_sequence else called}"
+            if seed.in_round or is_kept:  # what it is the sum of may be another later
+                given = f"globals().update({total}={said}); {given}" if is_kept else f"{total} = {said}; {given}"
+            made = with_seed(self.source_with(source, replace(descent, loss=loss), name), seed, given)
+            if made is not None:
+                drawn = f"{called} = {numpy}.random.default_rng(0).normal(size={seed.value.shape})"
+                where = f"line {seed.line}" if seed.line else f"the call in line {seed.function}"
+                note = (f"{NO_LOSS}: they are those of {said}, where {called} is drawn in the place of {seed.name} "
+                        f"({where}), which is not checked itself")
+                notes = [one for one in found.notes if not one.startswith(NO_LOSS)]
+                return replace(found, source=made, setup="\n".join([*self.call.setup, drawn]), notes=(*notes, note))
+        return None
+
+    def _passes_on(self, found: Descent) -> bool:
+        """Whether a gradient is made of the seed, and is not the seed itself, as that of what is only added is."""
+        seed = cast(Seeded, found.loss).seed.value
+        gradients = [self.step.holders[text] for text in found.held.values() if text in self.step.holders] if (
+            found.is_held) else [item.change / -found.rate for item in found.moved]
+        return any(one.shape != seed.shape or not np.allclose(one, seed) for one in gradients)
+
+    def _free(self, name: str) -> str:
+        """A name that the script does not use, like another one."""
+        names = itertools.chain([name], (f"{name}_{n}" for n in itertools.count(1)))
+        return next(text for text in names if text not in self.search.script.words)
+
+    def source_with(self, source: str, descent: Descent, name: str) -> Rewriting:
+        """The source of a script with the round as a function of this ``name``, which returns its loss and what it
+        leaves.
+        """
+        given = descent.held.values() if descent.is_held else descent.of
+        handed = ", ".join(["None" if descent.loss.outside else descent.loss.text, *given])
+        return as_function(source, self.flat, name, handed, script=self.search.script, place=self.place)
 
     @cached_property
     def rates(self) -> Rates:

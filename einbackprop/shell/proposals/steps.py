@@ -24,6 +24,7 @@ from einbackprop.world.ownership import is_users_class
 
 from .arguments import LONGEST, united
 from .candidates import FALLING
+from .definitions import GRADIENTS
 from .invention import Term
 from .measures import Measure
 from .rates import NO_RATES, SAME, Rates, alike, best_of
@@ -481,9 +482,12 @@ def is_called_gradient(text: str, of: str) -> bool:
 
     >>> is_called_gradient("net[0].d_weight", "net[0].weight"), is_called_gradient("adam.m[0]", "net[0].weight")
     (True, False)
+    >>> is_called_gradient("grads['W']", "theta['W']"), is_called_gradient("old['W']", "theta['W']")
+    (True, False)
     """
-    (*_, name), (*_, other) = (re.findall(r"[^\W\d]\w*", one) for one in (text, of))
-    return other in [stem.strip("_") for stem in gradient_of(name)[1:]]
+    (*around, name), (*_, other) = (re.findall(r"[^\W\d]\w*", one) for one in (text, of))
+    is_kept_so = name == other and any(word.lower() in GRADIENTS for word in around)
+    return is_kept_so or other in [stem.strip("_") for stem in gradient_of(name)[1:]]
 
 
 def in_place_of(of: str, text: str, other: str) -> str:
