@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from einbackprop.errors import NothingError
@@ -175,7 +176,7 @@ def test_the_seed_of_a_backward_is_given_where_no_loss_is_written(name: str, tmp
 def test_weights_are_not_paired_with_their_own_gradient(tmp_path: Path) -> None:
     """``sum(trial * grad)`` rises by the gradient whatever that is."""
     script = tmp_path / "script.py"
-    script.write_text("import numpy as np\nw = np.arange(3.0)\n\n\ndef slope(w):\n    return np.roll(np.cos(w), 1)\n\n\n"
+    script.write_text("import numpy as np\nw = np.arange(3.0)\n\n\ndef slope(w):\n    return np.cos(w[::-1])\n\n\n"
                       "for it in range(5):\n    grad = slope(w)\n    trial = w - 0.1 * grad\n    w = trial\n",
                       encoding="utf-8")  # fmt: skip
     with pytest.raises(NothingError, match="nothing in it was found to give gradients"):
@@ -183,18 +184,25 @@ def test_weights_are_not_paired_with_their_own_gradient(tmp_path: Path) -> None:
 
 
 def seeded(text: str, name: str, function: int, line: int) -> str:
-    made = with_seed(Rewriting(text), Seed(name, None, function, line), f"{name} = dout")  # type: ignore[arg-type]
+    made = with_seed(Rewriting(text), Seed(name, np.zeros(2), function, line), f"{name} = dout")
     return "" if made is None else made.text
 
 
-@pytest.mark.parametrize(("text", "line", "expected"), [
-    ("def f(d):\n    g = 1; d = g - 2  # two\n    return d\n", 2, "def f(d):\n    g = 1; d = g - 2; d = dout  # two\n    return d\n"),
-    ("def f(d):\n    '''of d'''\n    return d\n", 0, "def f(d):\n    '''of d'''\n    d = dout; return d\n"),
-    ("def f():\n    for i in x:\n        d += i\n    return d\n", 3, "def f():\n    for i in x:\n        d += i\n    d = dout; return d\n"),
-    ("def f(d):\n    d = (1 +\n         2)\n    return d\n", 2, "def f(d):\n    d = (1 +\n         2); d = dout\n    return d\n"),
-    ("def f(d):\n    for i in x:\n        d += i\n    if d: return d\n", 3, ""),
-    ("def f(d):\n    if d: return d\n", 0, ""),
-])  # fmt: skip
-def test_a_seed_is_given_on_the_line_of_a_statement(text: str, line: int, expected: str) -> None:
+TWO = "def f(d):\n    g = 1; d = g - 2  # two\n    return d\n"
+LOOP = "def f():\n    for i in x:\n        d += i\n    return d\n"
+LONG = "def f(d):\n    d = (1 +\n         2)\n    return d\n"
+DOCUMENTED = "def f(d):\n    '''of d'''\n    return d\n"
+FULL = "def f(d):\n    for i in x:\n        d += i\n    if d: return d\n"
+
+
+@pytest.mark.parametrize(("text", "line", "old", "new"), [
+    (TWO, 2, "g - 2", "g - 2; d = dout"), (DOCUMENTED, 0, "return", "d = dout; return"),
+    (LOOP, 3, "return", "d = dout; return"), (LONG, 2, "2)", "2); d = dout")])  # fmt: skip
+def test_a_seed_is_given_on_the_line_of_a_statement(text: str, line: int, old: str, new: str) -> None:
     """Every line keeps its number."""
-    assert seeded(text, "d", 1, line) == expected
+    assert seeded(text, "d", 1, line) == text.replace(old, new)
+
+
+@pytest.mark.parametrize("line", [0, 3])
+def test_a_seed_has_no_room_before_a_block(line: int) -> None:
+    assert seeded(FULL, "d", 1, line) == ""

@@ -111,9 +111,10 @@ def with_locals(made: Rewriting, functions: Collection[int]) -> Rewriting:
     """The source in which functions that end with a ``return`` keep what they hold then."""
     lines, tree = made.text.splitlines(), parse_python(made.text)
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and (number := first_line(node)) in functions:
-            if isinstance(end := node.body[-1], ast.Return):
-                made = inserted(made, lines, end, f"globals().update({kept_in(number)}=dict(locals()))", before=True)
+        ends = isinstance(node, ast.FunctionDef) and isinstance(node.body[-1], ast.Return)
+        if isinstance(node, ast.FunctionDef) and ends and first_line(node) in functions:
+            kept = f"globals().update({kept_in(first_line(node))}=dict(locals()))"
+            made = inserted(made, lines, node.body[-1], kept, before=True)
     return made
 
 
