@@ -162,8 +162,8 @@ def test_another_loss_is_not_asked_of_where_no_more_gradients_are_right_then(
 ) -> None:
     own, seen = guesses.answer_among, list[Report]()
 
-    def answer_among(*arguments: Any) -> Report:
-        seen.append(own(*arguments))
+    def answer_among(*arguments: Any, **options: Any) -> Report:
+        seen.append(own(*arguments, **options))
         return seen[-1] if len(seen) == 1 else replace(seen[-1], gradients=seen[0].gradients)
 
     monkeypatch.setattr(guesses, "answer_among", answer_among)

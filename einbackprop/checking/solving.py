@@ -161,17 +161,21 @@ def check_layer(
 OF_SIZES = ("rounds", "sizes", "given", "frozen")  # kinds of conditions that sizes meet
 
 
-def solve(problem: Problem, seed: int = 0, seconds: float | None = None, *, diagnosed: bool = True) -> Report:
+def solve(
+    problem: Problem, seed: int = 0, seconds: float | None = None, *, diagnosed: bool = True,
+    unless_related: bool = False,
+) -> Report:  # fmt: skip
     """Check a problem; `seed` decides all draws, `seconds` when it ends. Raises as `check` does.
 
-    Where it is not to be ``diagnosed``, there are verdicts and lines, and no mistakes are looked for. It runs in a
-    context of its own: where a signal's handler raises while NumPy puts back how it warns, that is lost.
+    Where it is not to be ``diagnosed``, there are verdicts and lines, and no mistakes are looked for; ``unless_related``
+    neither where all gradients are one multiple of the loss', but for penalties: another loss is meant then. It runs in
+    a context of its own: where a signal's handler raises while NumPy puts back how it warns, that is lost.
     """
-    return copy_context().run(_solve, problem, seed, seconds, diagnosed)
+    return copy_context().run(_solve, problem, seed, seconds, diagnosed, unless_related)
 
 
 @np.errstate(all="ignore")
-def _solve(problem: Problem, seed: int, seconds: float | None, diagnosed: bool) -> Report:
+def _solve(problem: Problem, seed: int, seconds: float | None, diagnosed: bool, unless_related: bool) -> Report:
     """All of the check, with NumPy's floating-point warnings off."""
     with limited(seconds) as progress, collecting() as faults, scoped(READ, {}):
         try:
@@ -179,6 +183,8 @@ def _solve(problem: Problem, seed: int, seconds: float | None, diagnosed: bool) 
         except CodeError as error:
             raise _with_reason(problem, error) from error.__cause__
         read, other, diagnosis = Review(), Elsewhere(), Diagnosis()
+        if diagnosed and unless_related and decision.drawing is not None:
+            diagnosed = not contained("the relations", partial(_are_related, decision.trial, seed), False)
         if decision.drawing is not None:
             read, other, diagnosis = _additions(problem, decision, decision.drawing.parameters, seed, diagnosed)
         accused = bool(decision.trial.wrong)
@@ -203,6 +209,14 @@ def _related(trial: Trial, unrepaired: bool, seed: int) -> Trial:
     found, small = relations(trial, rng), right_when_small(trial, rng) if unrepaired else set[str]()
     return trial.adding(lambda facts: {
         "relation": found.get(facts.name), "unrepaired": unrepaired, "small": facts.name in small and not facts.slight})
+
+
+def _are_related(trial: Trial, seed: int) -> bool:
+    """Whether all gradients, some of them wrong, are one multiple of the loss', but for penalties."""
+    if not trial.wrong or trial.user.random:
+        return False
+    found = relations(trial, np.random.default_rng(seed))
+    return len(found) == len(trial.targets) and len({one.factor for one in found.values()}) == 1
 
 
 def _doubted(trial: Trial) -> Trial:

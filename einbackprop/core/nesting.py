@@ -29,6 +29,7 @@ DEEPEST = 100
 """Containers inside one another; whoever nests deeper has made a list of a list by mistake, or a linked list."""
 
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
+_ATOMS = frozenset((int, float, bool, complex, str, bytes, type(None), np.float64, np.int64, np.bool_))
 _PLAIN = (type, enum.Enum, ModuleType, FunctionType, MethodType, BuiltinFunctionType, np.ndarray, np.generic)
 
 
@@ -246,6 +247,8 @@ class _Rebuilding:
         return _shared_roots(self.whole)
 
     def of(self, value: Any) -> Any:
+        if type(value) in _ATOMS:  # most of what lists of numbers hold
+            return value
         if id(value) in self.made:
             return self.made[id(value)]
         if isinstance(value, np.ndarray) and not _holds_objects(value):
@@ -255,14 +258,16 @@ class _Rebuilding:
         if isinstance(value, _GENERATORS):
             return self._keep(value, copy.deepcopy(value))
         if isinstance(value, tuple):
-            return self._keep(value, _refilled(value, [self.of(item) for item in value]))
-        children = inside(value)
-        if children is None:
+            items = [self.of(item) for item in value]
+            same = all(one is other for one, other in zip(items, value, strict=True))
+            return self._keep(value, value if same else _refilled(value, items))
+        is_record = not isinstance(value, (dict, list, np.ndarray)) and _is_record(value)
+        if not is_record and not isinstance(value, (dict, list, np.ndarray)):
             return value
         self.depth += 1
         if self.depth > DEEPEST:
             raise too_deep(value)
-        made = self._container(value, children)
+        made = self._record(value) if is_record else self._container(value)
         self.depth -= 1
         return made
 
@@ -270,15 +275,17 @@ class _Rebuilding:
         self.made[id(value)] = made
         return made
 
-    def _container(self, value: Any, children: list[tuple[Hashable, Any]]) -> Any:
-        if isinstance(value, (dict, list, np.ndarray)):
-            made = self._keep(value, copy.copy(value))
-            for step, inner in children:
+    def _container(self, value: Any) -> Any:
+        made = self._keep(value, copy.copy(value))
+        for step, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            if type(inner) not in _ATOMS:
                 made[step] = self.of(inner)
-            return made
+        return made
+
+    def _record(self, value: Any) -> Any:
         made = self._keep(value, SimpleNamespace() if type(value) is SimpleNamespace else object.__new__(type(value)))
-        for step, inner in children:
-            made.__dict__[str(step)] = self.of(inner)
+        for name, inner in vars(value).items():
+            made.__dict__[name] = self.of(inner)
         return made
 
     def _array(self, array: np.ndarray) -> Any:

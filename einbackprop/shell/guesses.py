@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -78,22 +79,35 @@ def _settled(
 ) -> Guess:
     begun, before = time.monotonic(), dict(names)
 
-    def problem(names: Namespace) -> Problem:
+    def problem(question: Question, names: Namespace) -> Problem:
         return replace(problem_of(question, names, os.path.basename(script), seed), is_guess=True)
 
-    report = answer_among(names, problem, setup, seed, seconds)
-    report = in_doubt(report) if assumed else report
-    names.clear()
-    names.update(before)
-    related = _related(report, decays(ast.walk(statements_of_text(text_of(script)).tree)), assumed)
-    meant = _meant(question, related, Trials(names), setup.splitlines(), assumed)
+    def asked(question: Question, seconds: float, *, unless_related: bool = False) -> Report:
+        names.clear()
+        names.update(before)
+        found = answer_among(names, partial(problem, question), setup, seed, seconds, unless_related=unless_related)
+        return in_doubt(found) if assumed else found
+
+    def left() -> float:
+        return max(seconds - (time.monotonic() - begun), seconds / 4)
+
+    def meant_by(report: Report) -> _Meant | None:
+        names.clear()
+        names.update(before)
+        related = _related(report, decays(ast.walk(statements_of_text(text_of(script)).tree)), assumed)
+        return _meant(question, related, Trials(names), setup.splitlines(), assumed)
+
+    report = asked(question, seconds, unless_related=assumed)  # of a loss that is written, mistakes tell what is meant
+    meant = meant_by(report)
+    if meant is None and assumed and not report.ok and not any(item.line for item in report.findings):
+        report = asked(question, left())
+        meant = meant_by(report)
     if meant is None:
         return Guess(question, report)
-    first, question = Guess(question, report), meant.question
-    left = max(seconds - (time.monotonic() - begun), seconds / 4)
-    report = answer_among(names, problem, setup, seed, left)
-    report = replace(report, findings=(Finding(meant.note), *report.findings))
-    return Guess(question, report) if rights(report) > rights(first.report) else first
+    other = asked(meant.question, left())
+    if rights(other) <= rights(report):
+        return Guess(question, report)
+    return Guess(meant.question, replace(other, findings=(Finding(meant.note), *other.findings)))
 
 
 def rights(report: Report) -> int:

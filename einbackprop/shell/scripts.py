@@ -109,12 +109,16 @@ def answer(
 
 def answer_among(
     names: Namespace, problem: Callable[[Namespace], Problem], setup: str, seed: int, seconds: float | None, *,
-    diagnosed: bool = True,
+    diagnosed: bool = True, unless_related: bool = False,
 ) -> Report:  # fmt: skip
-    """Check what is asked of some names, after statements that make more of them. Raises as `answer` does."""
+    """Check what is asked of some names, after statements that make more of them. Raises as `answer` does.
+
+    For ``diagnosed`` and ``unless_related`` see `einbackprop.checking.solving.solve`.
+    """
     letters = _set_up(setup, names)
     elsewhere = partial(_elsewhere, setup, letters, names, problem) if letters else None
-    return solve(replace(problem(names), elsewhere=elsewhere), seed, seconds, diagnosed=diagnosed)
+    asked = replace(problem(names), elsewhere=elsewhere)
+    return solve(asked, seed, seconds, diagnosed=diagnosed, unless_related=unless_related)
 
 
 def read_script(script: str, expression: str, setup: str = "", seed: int = 0, text: Rewriting | None = None) -> Reading:
