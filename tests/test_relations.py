@@ -10,11 +10,12 @@ import pytest
 from verdict_cases import undiagnosed
 
 import einbackprop as eb
+from einbackprop.checking.penalties import leaves_out
 from einbackprop.checking.reports import Report
 from einbackprop.checking.verdicts import Relation
 from einbackprop.shell import guesses
 from einbackprop.shell.answers import outcomes
-from einbackprop.shell.guesses import leaves_out, settle
+from einbackprop.shell.guesses import settle
 from einbackprop.shell.questions import Question
 from einbackprop.shell.scripts import run
 

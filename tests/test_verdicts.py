@@ -65,13 +65,15 @@ def decided(case: Case) -> tuple[eb.Report, Known]:
             return used[facts.name][2]
 
         patch.setattr(verdicts, "row_of", row_of)
-        undiagnosed(patch)
+        if not case.is_assumed:
+            undiagnosed(patch)
         if case.until:
             end_time(patch, case.until, case.times)
         if case.steep:
             steepen(patch, case.steep)
         solve = solving.solve
-        patch.setattr(solving, "solve", lambda problem, **more: solve(replace(problem, is_guess=case.is_guess), **more))
+        patch.setattr(solving, "solve", lambda problem, **more: solve(
+            replace(problem, is_guess=case.is_guess, is_assumed=case.is_assumed), **more))
         report = eb.check(case.loss, case.gradients, *case.arguments, wrt=case.wrt, seconds=600 if case.until else None)
     return report, used
 

@@ -37,6 +37,7 @@ class Case:
     wrt: tuple[int, ...] = (0,)
     steep: float = 0
     is_guess: bool = False
+    is_assumed: bool = False  # by a loss that stands nowhere; then mistakes are looked for
 
 
 def undiagnosed(patch: pytest.MonkeyPatch) -> None:
@@ -57,6 +58,11 @@ def squares(W: Any, X: Any) -> Any:
 
 def squares_gradient(W: Any, X: Any) -> Any:
     return 2 * X.T @ (X @ W)
+
+
+def penalised_gradient(W: Any, X: Any) -> Any:
+    decay = 0.25
+    return squares_gradient(W, X) + decay * W
 
 
 # What was returned
@@ -106,6 +112,7 @@ add("differs, random", noisy, otherwise, W, X)
 add("differs, random", noisy, otherwise, W, X, until=EXCUSES)
 add("differs, relation, guessed", squares, lambda W, X: 3 * squares_gradient(W, X), W, X, is_guess=True)
 add("differs, guessed", squares, lambda W, X: np.sin(W), W, X, is_guess=True)
+add("differs, penalised", squares, penalised_gradient, W, X, is_guess=True, is_assumed=True)
 add("differs, relation, unrepaired", squares, lambda W, X: 3 * squares_gradient(W, X) + W, W, X)
 add("differs", noisy, lambda W, X: noisy_gradient(W, X) + np.sin(W), W, X)
 add("differs, redrawn", lambda w, X: stretched(w, X) + np.random.rand(), lambda w, X: 2 * w, w[:2], UNIT, until=EXCUSES)

@@ -149,26 +149,61 @@ def numpy_for(recorder: Recorder, numpy: ModuleType, random: ModuleType) -> Modu
             "r_": Joined(recorder, 0),
             "vectorize": functools.partial(Vectorized, recorder),
             "linalg": Module(np.linalg, {}, wrapped),
-            "random": Module(random, generators(random, wrapped), wrapped),
+            "random": Module(random, generators(random), wrapped),
             "lib": Module(np.lib, {"stride_tricks": tricks}, lambda value: value),
         },
         wrapped,
     )
 
 
-def generators(random: ModuleType, wrapped: Make) -> dict[str, Any]:
-    """The makers of random numbers whose permutations take a size for the number that it is."""
+DRAWN = ("permutation", "shuffle", "choice", "binomial", "multinomial", "negative_binomial", "hypergeometric",
+         "multivariate_hypergeometric")  # fmt: skip
+"""The random numbers whose makers look at what they are given before they take it for a whole number, or an array."""
 
-    def of_plain_numbers(kind: type) -> type:
-        def permutation(self: Any, x: Any, *rest: Any, **keywords: Any) -> Any:
-            return kind.permutation(self, frozen(x), *rest, **keywords)  # type: ignore[attr-defined]
 
-        return type(kind.__name__, (kind,), {"permutation": permutation})
+def drawn(maker: Callable[[str], Callable[..., Any]], name: str, *given: Any, **keywords: Any) -> Any:
+    """Random numbers by the maker of this name, which takes sizes for the numbers that they are.
 
-    own = of_plain_numbers(np.random.Generator)
+    What is drawn by traced arrays, as by the probabilities that a network gives, is as in this run; of the entries of
+    one their places are drawn.
+    """
+    first: Any = given[0] if given else None
+    if is_traced(first) and np.ndim(first) and name in DRAWN[:3] and "axis" not in keywords:
+        draw = "permutation" if name == "shuffle" else name
+        picked = first[drawn(maker, draw, len(first.value), *given[1:], **keywords)]
+        if name != "shuffle":
+            return picked
+        first[...] = picked
+        return None
+    for part in dispatch.inside([*given, *keywords.values()]):
+        if is_traced(part):
+            part.recorder.met("taken", None)
+    plain = {key: unwrap(frozen(value)) for key, value in keywords.items()}
+    return maker(name)(*(unwrap(frozen(value)) if value is not first or name != "shuffle" else value
+                         for value in given), **plain)  # fmt: skip
+
+
+def of_plain_numbers(kind: type) -> type:
+    """A class of random numbers some of whose methods draw by `drawn`."""
+
+    def asked(name: str) -> Callable[..., Any]:
+        def method(self: Any, *arguments: Any, **keywords: Any) -> Any:
+            return drawn(lambda one: functools.partial(getattr(kind, one), self), name, *arguments, **keywords)
+
+        return method
+
+    return type(kind.__name__, (kind,), {name: asked(name) for name in DRAWN if hasattr(kind, name)})
+
+
+DRAWING = {kind: of_plain_numbers(kind) for kind in (np.random.Generator, np.random.RandomState)}
+
+
+def generators(random: ModuleType) -> dict[str, Any]:
+    """The makers of random numbers that draw by `drawn`."""
+    own, maker = DRAWING[np.random.Generator], functools.partial(getattr, random)
     return {
-        "permutation": lambda x: wrapped(random.permutation)(frozen(x)),
-        "RandomState": of_plain_numbers(np.random.RandomState),
+        **{name: functools.partial(drawn, maker, name) for name in DRAWN if hasattr(np.random, name)},
+        "RandomState": DRAWING[np.random.RandomState],
         "Generator": own,
         "default_rng": lambda seed=None: own(np.random.default_rng(frozen(seed)).bit_generator),
     }

@@ -26,13 +26,14 @@ from ..errors import EinbackpropError, TraceError
 from ..rerolling import Choice, Loop
 from ..world import Raised, World
 from ..world.modules import Private, held, in_another_world, real_module
+from ..world.others import random_generator
 from . import failures
 from .assembly import Lettering, assemble, plainly_named
 from .bindings import Arguments, Binding, Returned
 from .conditions import WATCHER, Condition, assumed
 from .loops import rolled
 from .memory import View, is_traced
-from .namespace import Function, Module, Vectorized, builtins_for, library_for, math_for, numpy_for
+from .namespace import DRAWING, Function, Module, Vectorized, builtins_for, library_for, math_for, numpy_for
 from .observation import Observer
 from .recorder import Note, Recorder
 from .traced import Traced
@@ -61,6 +62,8 @@ class StandIns:
             elif not self._modules and (real is math or real.__name__.startswith("numpy")):
                 self._begin(np)
             return self._modules.get(id(real), value)
+        if type(value) in DRAWING:
+            return random_generator(self._world, DRAWING[type(value)], value)
         if isinstance(value, BuiltinFunctionType) and isinstance(value.__self__, np.random.RandomState):
             return Function(getattr(self._world.of(value.__self__), value.__name__), self._recorder)
         if type(value) is np.vectorize:

@@ -132,6 +132,8 @@ class Problem:
         What was taken for what, in sentences for the report.
     is_guess
         Whether nobody has asked it: it was found where something else may be meant.
+    is_assumed
+        Whether its loss stands nowhere in the code.
     """
 
     loss: Runner
@@ -147,6 +149,7 @@ class Problem:
     elsewhere: Callable[[], Iterator[tuple[str, Problem]]] | None = None
     notes: tuple[str, ...] = ()
     is_guess: bool = False
+    is_assumed: bool = False
 
     def label(self, path: Path) -> str:
         """Write a path in the state as the user would."""

@@ -23,6 +23,7 @@ from einbackprop.checking.draws import Drawing
 from einbackprop.checking.elsewhere import Elsewhere, look, problems_elsewhere, small_states
 from einbackprop.checking.guards import right_but_for_guards
 from einbackprop.checking.matching import Target
+from einbackprop.checking.penalties import in_doubt, penalties_among
 from einbackprop.checking.problems import Problem
 from einbackprop.checking.relations import relations, right_when_small
 from einbackprop.checking.reports import Report
@@ -38,7 +39,7 @@ from einbackprop.core.source import READ, name_of
 from einbackprop.derivation.accumulation import as_loss, vjp
 from einbackprop.diagnosis.cases import Case, Diagnosis
 from einbackprop.diagnosis.cotangents import Cotangents
-from einbackprop.diagnosis.lines import guards, lines_of_backward
+from einbackprop.diagnosis.lines import LOGARITHM, guards, lines_of_backward
 from einbackprop.diagnosis.review import Review, review
 from einbackprop.errors import CodeError, DerivationError, EinbackpropError, ScriptError, TraceError
 from einbackprop.world import Raised, moved
@@ -167,9 +168,9 @@ def solve(
 ) -> Report:  # fmt: skip
     """Check a problem; `seed` decides all draws, `seconds` when it ends. Raises as `check` does.
 
-    Where it is not to be ``diagnosed``, there are verdicts and lines, and no mistakes are looked for; ``unless_related``
-    neither where all gradients are one multiple of the loss', but for penalties: another loss is meant then. It runs in
-    a context of its own: where a signal's handler raises while NumPy puts back how it warns, that is lost.
+    Where it is not to be ``diagnosed``, there are verdicts and lines, and no mistakes are looked for. So it is,
+    ``unless_related``, where all gradients are one multiple of the loss', but for penalties: another loss is meant. It
+    runs in a context of its own: where a signal's handler raises while NumPy puts back how it warns, that is lost.
     """
     return copy_context().run(_solve, problem, seed, seconds, diagnosed, unless_related)
 
@@ -194,6 +195,9 @@ def _solve(problem: Problem, seed: int, seconds: float | None, diagnosed: bool, 
             decision.trial = contained("the relations", related, decision.trial)
         if problem.is_guess and unrepaired:
             decision.trial = _doubted(decision.trial)
+        if problem.is_assumed:
+            doubted = decision.trial, diagnosis
+            decision.trial, diagnosis = contained("penalties", partial(_in_doubt, *doubted, read), doubted)
         if accused and not decision.trial.wrong:
             diagnosis = Diagnosis(open=frozenset((line.file, line.line) for line in read.read.lines))
         if decision.error is not None and diagnosed:
@@ -224,6 +228,14 @@ def _doubted(trial: Trial) -> Trial:
     if any(item.verdict == "right" for item in trial.gradients):
         return trial
     return trial.adding(lambda _: {"guessed": True})
+
+
+def _in_doubt(trial: Trial, diagnosis: Diagnosis, review: Review) -> tuple[Trial, Diagnosis]:
+    """A trial and a diagnosis by a loss that nobody wrote, which may have penalties that are not known."""
+    terms = penalties_among(diagnosis.findings, review.lines(diagnosis.verdict_of))
+    found = tuple(in_doubt(item, terms[item]) if item in terms else item for item in diagnosis.findings)
+    are_all = bool(terms) and len(terms) == sum(item.line is not None for item in diagnosis.findings)
+    return trial.adding(lambda _: {"penalised": are_all}), replace(diagnosis, findings=found)
 
 
 def _with_reason(problem: Problem, error: CodeError) -> CodeError:
@@ -327,7 +339,7 @@ def _case(
         return {(line.file, line.line): line for line in lines.lines}
 
     lines = {(line.file, line.line): line for line in review.read.lines}
-    guarded = program is not None and bool(guards(program))
+    guarded = program is not None and bool(guards(program, (LOGARITHM,)))
     return Case(trial.user, states, frozenset(trial.wrong), elsewhere, cotangents, guarded, lines, read, derived)
 
 
@@ -468,7 +480,8 @@ def reviewed(problem: Problem, trial: Trial, traced: Trace | EinbackpropError, o
 
     def of(names: set[str], wrong: set[str]) -> Review:
         values = {name: value for name, value in known.items() if name in names}
-        return review(traced, state, values, result, paths, problem.place, wrong, others)
+        tiny = {facts.name for facts in trial.facts if facts.tiny}
+        return review(traced, state, values, result, paths, problem.place, wrong, others, tiny)
 
     wrong = set(trial.wrong)
     found = of(plain | unsure, wrong | unsure) if unsure else Review()

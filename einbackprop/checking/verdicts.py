@@ -230,6 +230,8 @@ class Added:
         No edit of a line makes it right.
     guessed
         Nobody asked whether it is the gradient of this loss; none is right, and no edit of a line makes one right.
+    penalised
+        The loss stands nowhere in the code, and all that is wrong are terms that are called penalties.
     proof
         How sure a proof makes it that the gradient is right.
     """
@@ -245,6 +247,7 @@ class Added:
     small: bool = False
     unrepaired: bool = False
     guessed: bool = False
+    penalised: bool = False
     proof: Grade | None = None
 
 
@@ -300,6 +303,7 @@ TABLE = (
         "log(p + 1e-8), may explain it, and the code was not read to the end"),
     Row(("differs", "derived"), "undecided", "", "it is what is derived from the loss as it was read, and differences "
         "of the loss say otherwise: they may reach across kinks, or the code take another way than when it was read"),
+    Row(("differs", "penalised"), "undecided", "", "it has a penalty that the assumed loss has not: yours may have it"),
     Row(("differs", "tiny"), "wrong", "close", "it is off by only {differs.max_error:.1g} of the largest entry: does a "
         "small constant, as in log(p + 1e-8), stand in one of the two functions and not in the other?"),
     Row(("differs", "small", "unrepaired"), "undecided", "", "right at small values, not at such as were drawn: either "

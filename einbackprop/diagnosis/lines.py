@@ -10,7 +10,7 @@ gradient is not accused; what was left out is said, and by how much it matters a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -43,19 +43,28 @@ from einbackprop.reading.formulas import Formula
 
 LARGEST = Fraction(1, 10_000)
 LOGARITHMS = ("log", "log2", "log10")
+USES = LOGARITHM, DIVISION, ROOT = "takes the logarithm", "divides", "takes the root"
+"""What small numbers are added before."""
 
 
-def guards(program: Program) -> list[Sum]:
-    """The sums that add a small number to what only logarithms are taken of."""
-    users = grouped((ref.name, equation) for equation in program.equations for ref in operands(equation))
+def guards(program: Program, uses: Container[str] = USES) -> list[Sum]:
+    """The sums that add a small number to what is only put to such uses: logarithms, divisions and roots."""
+    users = grouped((ref.name, use_of(equation)) for equation in program.equations for ref in operands(equation))
     sums = [equation for equation in program.equations if isinstance(equation, Sum) and added(equation)]
-    return [equation for equation in sums if set(map(name_of, users.get(equation.out.name, ()))) == {"log"}]
+    return [equation for equation in sums if all(
+        use in uses for use in users.get(equation.out.name, [""]))]  # fmt: skip
 
 
-def name_of(equation: Equation) -> str:
-    """The pointwise function that an equation applies; every logarithm is one."""
-    function = equation.function if isinstance(equation, Map) else ""
-    return "log" if function in LOGARITHMS else function
+def use_of(equation: Equation) -> str:
+    """What an equation does with its operand that a small number keeps from being infinite; empty for all else."""
+    if not isinstance(equation, Map):
+        return ""
+    if equation.function in LOGARITHMS:
+        return LOGARITHM
+    power = equation.parameter if equation.function == "power" else None
+    if not isinstance(power, Fraction) or power >= 1:
+        return ""
+    return DIVISION if power < 0 else ROOT
 
 
 def added(equation: Sum) -> Fraction:
@@ -81,12 +90,15 @@ def without(program: Program, left_out: list[Sum]) -> Program:
     return replace(program, equations=tuple(map(bare, program.equations)))
 
 
-def sentence(left_out: list[Sum]) -> str:
+def sentence(program: Program, left_out: list[Sum]) -> str:
     """What a right gradient leaves out: ``right, but for the 1e-07 that the loss adds on line 85``."""
     numbers = dict.fromkeys(f"{float(added(equation)):.3g}" for equation in left_out)
     lines = dict.fromkeys(equation.source.line for equation in left_out if equation.source is not None)
     where = f" on line{'s' * (len(lines) > 1)} {', '.join(map(str, lines))}" if lines else ""
-    return f"right, but for the {' and '.join(numbers)} that the loss adds{where} before it takes the logarithm"
+    names = {equation.out.name for equation in left_out}
+    uses = dict.fromkeys(use_of(equation) for equation in program.equations
+                         if any(ref.name in names for ref in operands(equation)))  # fmt: skip
+    return f"right, but for the {' and '.join(numbers)} that the loss adds{where} before it {' or '.join(uses)}"
 
 
 @dataclass(frozen=True)

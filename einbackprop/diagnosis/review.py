@@ -28,6 +28,8 @@ from einbackprop.derivation.accumulation import as_loss, vjp
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.evaluation import CLOSE, Evaluated, evaluate
 from einbackprop.diagnosis.lines import (
+    LOGARITHM,
+    USES,
     Lines,
     Pair,
     UnfollowedError,
@@ -209,7 +211,7 @@ class Review:
 
 def review(
     traced: Trace | EinbackpropError, state: Any, values: Mapping[str, Any], result: Any, paths: Mapping[str, Path],
-    place: Callable[[Input], Path], wrong: Collection[str], others: Sequence[Any] = (),
+    place: Callable[[Input], Path], wrong: Collection[str], others: Sequence[Any] = (), tiny: Collection[str] = (),
 ) -> Review:  # fmt: skip
     """What a traced loss and its gradients say of a check.
 
@@ -229,6 +231,8 @@ def review(
         The targets whose gradient the black box calls wrong.
     others : sequence, optional
         More states, at other sizes perhaps, at which some of these are wrong; what was read is run there too.
+    tiny : collection of str, optional
+        Those of the wrong ones that are so by less than a guard of a division explains.
     """
     if isinstance(traced, EinbackpropError):
         return Review(note=f"lines are not judged: {' '.join(str(traced).split())}", is_cut=True)
@@ -246,17 +250,18 @@ def review(
     shapes = {name: np.shape(get(state, path)) for name, path in paths.items()}
     has_rounds = bool(traced.loops) and traced.by_round is not None
     rounds = partial(matched, traced.unrolled.program, values, result, paths, place) if has_rounds else None
-    return reviewed(traced, compared, states, values, shapes, wrong, rounds)
+    return reviewed(traced, compared, states, values, shapes, wrong, rounds, tiny)
 
 
 def reviewed(
     traced: Trace, compared: Compared, states: Sequence[Sequence[Any]], values: Mapping[str, Any],
     shapes: Mapping[str, Shape], wrong: Collection[str], rounds: Callable[[], Pair] | None = None,
+    tiny: Collection[str] = (),
 ) -> Review:  # fmt: skip
     """What is said of a pair that could be compared; ``shapes`` are those that gradients should have, and ``rounds``
     gives the pair with every round of its loops by itself."""
     cut = Forgiven(compared)
-    found = contained("what guards of the loss explain", partial(forgiven, traced, compared, states, wrong), cut)
+    found = contained("what guards of the loss explain", partial(forgiven, traced, compared, states, wrong, tiny), cut)
     compared, left = found.compared, set(wrong) - found.targets
     misshapen = {name for name in left if values.get(name) is None or np.shape(values[name]) != shapes[name]}
     doubted = compared.right & left - misshapen
@@ -355,16 +360,19 @@ class Forgiven:
 
 
 def forgiven(
-    traced: Trace, compared: Compared, states: Sequence[Sequence[Any]], wrong: Collection[str]
+    traced: Trace, compared: Compared, states: Sequence[Sequence[Any]], wrong: Collection[str], tiny: Collection[str]
 ) -> Forgiven:
-    """Which gradients that the black box calls wrong are those of the loss without its guards."""
-    left_out = guards(compared.pair.program) if wrong else []
+    """Which gradients that the black box calls wrong are those of the loss without its guards: those of logarithms, and
+    those of divisions and roots if they change next to nothing.
+    """
+    uses = USES if {*wrong} <= {*tiny} else (LOGARITHM,)
+    left_out = guards(compared.pair.program, uses) if wrong else []
     if not left_out:
         return Forgiven(compared)
     bare = replace(compared.pair, program=without(compared.pair.program, left_out))
     again = Compared.of(traced, bare, states)
     targets = again.right.intersection(wrong)
-    return Forgiven(again, targets, sentence(left_out)) if targets else Forgiven(compared)
+    return Forgiven(again, targets, sentence(compared.pair.program, left_out)) if targets else Forgiven(compared)
 
 
 def about_shapes(

@@ -19,14 +19,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from einbackprop.checking.penalties import PENALTY, leaves_out
 from einbackprop.checking.problems import Problem
 from einbackprop.checking.reports import Report
 from einbackprop.checking.texts import code_of
 from einbackprop.checking.verdicts import Finding, Gradient, Relation
 from einbackprop.core.nesting import label, leaves
-from einbackprop.core.source import ADDED, copied_tree, parse_python, statements_of_text
+from einbackprop.core.source import ADDED, parse_python, statements_of_text
 
-from .proposals.losses import PENALTY, is_number
+from .proposals.losses import is_number
 from .proposals.roots import stands_in
 from .proposals.trials import Trials
 from .proposals.updates import decays
@@ -38,7 +39,6 @@ CLOSE = 1e-5
 """How far a number of the script may lie from one that it explains, relative to that."""
 MOST = 2000
 """Arrays and numbers of a script that are looked at for that."""
-ASSIGNMENTS = ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Return
 SIMPLE = {1.0: "", -1.0: "-", 2.0: "2 * ", -2.0: "-2 * ", 0.5: "0.5 * ", -0.5: "-0.5 * "}
 
 
@@ -80,13 +80,12 @@ def _settled(
     begun, before = time.monotonic(), dict(names)
 
     def problem(question: Question, names: Namespace) -> Problem:
-        return replace(problem_of(question, names, os.path.basename(script), seed), is_guess=True)
+        return replace(problem_of(question, names, os.path.basename(script), seed), is_guess=True, is_assumed=assumed)
 
     def asked(question: Question, seconds: float, *, unless_related: bool = False) -> Report:
         names.clear()
         names.update(before)
-        found = answer_among(names, partial(problem, question), setup, seed, seconds, unless_related=unless_related)
-        return in_doubt(found) if assumed else found
+        return answer_among(names, partial(problem, question), setup, seed, seconds, unless_related=unless_related)
 
     def left() -> float:
         return max(seconds - (time.monotonic() - begun), seconds / 4)
@@ -144,22 +143,6 @@ def _related(report: Report, decays: bool, assumed: bool) -> list[Relation | Non
     return [relation(item) for item in report.gradients]
 
 
-def in_doubt(report: Report) -> Report:
-    """A report by a loss that nobody wrote: a penalty that it lacks may be one that is meant.
-
-    Where nothing else is at fault, no gradient is wrong for sure.
-    """
-    mistakes = [item for item in report.findings if item.line is not None]
-    terms = {item: left_out(code_of(item, report.lines), item.write or "") for item in mistakes}
-    terms = {item: term for item, term in terms.items() if PENALTY.search(term)}
-    said = "the assumed loss has no term of which {} is the derivative: if yours has, this is no mistake"
-    findings = [replace(item, message=said.format(terms[item]), write=None, yours=None, expected=None)
-                if item in terms else item for item in report.findings]  # fmt: skip
-    gradients = [replace(item, verdict="undecided", grade=None, note="the assumed loss may lack a penalty")
-                 if item.verdict == "wrong" and len(terms) == len(mistakes) else item for item in report.gradients]
-    return replace(report, findings=tuple(findings), gradients=tuple(gradients)) if terms else report
-
-
 def is_part(factor: float) -> bool:
     """Whether a factor is that of a mean.
 
@@ -167,43 +150,6 @@ def is_part(factor: float) -> bool:
     (True, False, False, False)
     """
     return 0 < factor < 0.4 and abs(1 / factor - round(1 / factor)) <= CLOSE / factor
-
-
-def leaves_out(code: str, write: str) -> bool:
-    """Whether a line to write is a line of code with nothing but a term left out."""
-    return bool(left_out(code, write))
-
-
-def left_out(code: str, write: str) -> str:
-    """The term, if any, without which a line of code is a line to write.
-
-    >>> left_out("dW = x.T @ d + lam * W", "dW = x.T @ d"), left_out("dW += lam * W", "pass")
-    ('lam * W', 'dW += lam * W')
-    >>> left_out("W += rate * (e * x - lam * W)", "W += rate * (e * x)")
-    'lam * W'
-    >>> left_out("dW = x.T @ d + 2 * lam * W", "dW = x.T @ d + lam * W")
-    ''
-    """
-    try:
-        old, new = (ast.parse(text.strip()).body for text in (code, write))
-    except SyntaxError:
-        return ""
-    if not old or not new or isinstance(new[0], ast.Pass):
-        return code.strip() if old and new else ""
-    every = shorter(old[0]) if isinstance(old[0], ASSIGNMENTS) else ()
-    return next((term for term, one in every if ast.dump(one) == ast.dump(new[0])), "")
-
-
-def shorter(statement: ast.stmt) -> Iterator[tuple[str, ast.stmt]]:
-    """Each term of a sum that stands in the statement, with the statement without it."""
-    for place, node in enumerate(ast.walk(statement)):
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
-            for side in ("left", "right")[: 1 + isinstance(node.op, ast.Add)]:
-                made: ast.stmt = copied_tree(statement)
-                term = next(itertools.islice(ast.walk(made), place, None))
-                kept, gone = getattr(term, side), getattr(term, "right" if side == "left" else "left")
-                term.__class__, term.__dict__ = kept.__class__, kept.__dict__
-                yield ast.unparse(gone), made
 
 
 class _Meant(NamedTuple):

@@ -20,7 +20,8 @@ from .others import Refused
 from .ownership import DYNAMIC, is_users_class, is_users_function, is_users_module, mentioned
 from .snapshots import EMPTY, Snapshot, content_of
 
-STANDING = (ModuleType, type, FunctionType, BuiltinFunctionType, np.ufunc, type(np.sum), np.vectorize)
+STANDING = (ModuleType, type, FunctionType, BuiltinFunctionType, np.ufunc, type(np.sum), np.vectorize,
+            np.random.Generator, np.random.RandomState)  # fmt: skip
 """What may have a stand-in."""
 DEEPEST = 20  # tuples in tuples: what cannot change must be made from the inside out
 NO_REGISTRY = 0

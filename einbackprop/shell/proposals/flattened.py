@@ -50,6 +50,8 @@ class Flat:
     goes_on
     carried
         What a round has of the one before, and what it reads of its function.
+    guards
+        What holds in a round that does something.
     """
 
     scope: Scope
@@ -59,6 +61,7 @@ class Flat:
     updates: tuple[ast.stmt, ...] = ()
     goes_on: bool = False
     carried: tuple[str, ...] = ()
+    guards: tuple[str, ...] = ()
 
     @property
     def is_named(self) -> bool:
@@ -204,15 +207,33 @@ def rounds(script: Script) -> Iterator[Flat]:
             continue
         for loop in scope.statements:
             if isinstance(loop, ast.For | ast.While):
-                ends = next((n for n, item in enumerate(loop.body) if leaves_a_round([item])), len(loop.body))
-                body = tuple(loop.body[:ends])
+                whole, guards = guarded(loop)
+                ends = next((n for n, item in enumerate(whole) if leaves_a_round([item])), len(whole))
+                body = tuple(whole[:ends])
                 if body and body[0].lineno > loop.lineno:
-                    yield Flat(scope, loop, body, (), carried=carried_into(scope, body, loop))
+                    yield Flat(scope, loop, body, (), carried=carried_into(scope, body, loop), guards=guards)
         if scope.function is None and scope.statements:
             outer = [item for item in scope.statements if item.col_offset == scope.statements[0].col_offset]
             made = max((n for n, item in enumerate(outer) if makes_something(script, item)), default=-1)
             if body := tuple(outer[made + 1 :]):
                 yield Flat(scope, None, body, (), carried=carried_into(scope, body))
+
+
+def guarded(loop: ast.For | ast.While) -> tuple[Sequence[ast.stmt], tuple[str, ...]]:
+    """The statements of a round that does something, ``if j == i: continue`` before them aside, and the conditions on
+    the counters of which that is said.
+    """
+    body, guards = loop.body, list[str]()
+    while isinstance(loop, ast.For) and isinstance(first := body[0], ast.If) and not first.orelse:
+        if len(body) > 1 and len(first.body) == 1 and isinstance(first.body[0], ast.Continue):
+            guards.append(f"not ({ast.unparse(first.test)})")
+            body = body[1:]
+        elif len(body) == 1:
+            guards.append(f"({ast.unparse(first.test)})")
+            body = first.body
+        else:
+            break
+    return body, tuple(guards)
 
 
 def makes_something(script: Script, statement: ast.stmt) -> bool:
@@ -357,7 +378,7 @@ def as_function(
     lines, tree = with_gradients(source.splitlines(), flat), ast.parse(source)
     named = with_names(lines, flat, script) if script is not None else set[int]()
     begin, last = flat.body[0].lineno, max(item.end_lineno or item.lineno for item in flat.body)
-    head = f"def {name}({', '.join([*flat.arguments, *counters(flat.loop, place)])}):"
+    head = f"def {name}({', '.join([*flat.arguments, *counters(flat, place)])}):"
     indent, body, added = margin_of(lines[begin - 1]), lines[begin - 1 : last], set[int]()
     if flat.loop is not None:
         margin = " " * flat.loop.col_offset
@@ -473,11 +494,14 @@ def with_room(lines: Sequence[str], margin: int, head: str) -> list[str]:
     return [*kept, " " * margin + head]
 
 
-def counters(loop: ast.For | ast.While | None, place: int) -> Iterator[str]:
-    """Parameters for what a loop's target is in one of its rounds."""
+def counters(flat: Flat, place: int) -> Iterator[str]:
+    """Parameters for what a loop's target is in one of its rounds, of those that do something."""
+    loop = flat.loop
     if not isinstance(loop, ast.For):
         return
-    over = ast.unparse(loop.iter)
+    over, target = ast.unparse(loop.iter), ast.unparse(loop.target)
+    if flat.guards:
+        over = f"({target} for {target} in {over} if {' and '.join(flat.guards)})"
     first = f"next(one for n, one in enumerate({over}) if n == {place})" if place else f"next(iter({over}))"
     if isinstance(loop.target, ast.Name):
         yield f"{loop.target.id}={first}"

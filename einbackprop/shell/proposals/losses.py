@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.checking.penalties import PENALTY
+
 from .candidates import LOSS
 
 SUMS = 10
 """How many of the usual losses are sums; the others are means."""
 ERROR = re.compile(r"(?:l\d_?)?(?:output_?)?e(?:rr(?:ors?)?)?(?:_?\w\w?)?|diff\w*|resid\w*|res", re.IGNORECASE)
 """What people call the difference of an output and a target."""
-PENALTY = re.compile(
-    r"reg(?:ular|_|\b)|lambda(?!\s*\w*:)|\blam(?:_\w+)?\b|lmbda|decay|\bl[12]\b|penal|ridge|lasso", re.IGNORECASE)
-"""What says that a loss has a term for the size of its weights."""
 
 
 def is_number(value: Any) -> bool:
