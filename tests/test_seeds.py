@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pytest
 
 from einbackprop.errors import NothingError
 from einbackprop.shell.answers import outcomes
 from einbackprop.shell.proposals.flattened import Rewriting
-from einbackprop.shell.proposals.seeds import Seed, with_seed
+from einbackprop.shell.proposals.seeds import Place, inserted
 
 ROUND = """import numpy as np
 
@@ -183,11 +182,6 @@ def test_weights_are_not_paired_with_their_own_gradient(tmp_path: Path) -> None:
         list(outcomes(str(script)))
 
 
-def seeded(text: str, name: str, function: int, line: int) -> str:
-    made = with_seed(Rewriting(text), Seed(name, np.zeros(2), function, line), f"{name} = dout")
-    return "" if made is None else made.text
-
-
 TWO = "def f(d):\n    g = 1; d = g - 2  # two\n    return d\n"
 LOOP = "def f():\n    for i in x:\n        d += i\n    return d\n"
 LONG = "def f(d):\n    d = (1 +\n         2)\n    return d\n"
@@ -195,14 +189,17 @@ DOCUMENTED = "def f(d):\n    '''of d'''\n    return d\n"
 FULL = "def f(d):\n    for i in x:\n        d += i\n    if d: return d\n"
 
 
-@pytest.mark.parametrize(("text", "line", "old", "new"), [
-    (TWO, 2, "g - 2", "g - 2; d = dout"), (DOCUMENTED, 0, "return", "d = dout; return"),
-    (LOOP, 3, "return", "d = dout; return"), (LONG, 2, "2)", "2); d = dout")])  # fmt: skip
-def test_a_seed_is_given_on_the_line_of_a_statement(text: str, line: int, old: str, new: str) -> None:
-    """Every line keeps its number."""
-    assert seeded(text, "d", 1, line) == text.replace(old, new)
+@pytest.mark.parametrize(("text", "line", "old", "new", "added"), [
+    (TWO, 2, "g - 2", "g - 2; d = dout", {2}), (DOCUMENTED, 0, "return", "d = dout; return", set()),
+    (LOOP, 3, "return", "d = dout; return", set()), (LONG, 2, "2)", "2); d = dout", {3})])  # fmt: skip
+def test_a_seed_is_given_on_the_line_of_a_statement(text: str, line: int, old: str, new: str, added: set[int]) -> None:
+    """Every line keeps its number; one of which nothing is used is no line of the script."""
+    made = inserted(Rewriting(text), Place(1, line, "d"), "d = dout")
+    assert made is not None
+    assert made.text == text.replace(old, new)
+    assert made.added == added
 
 
 @pytest.mark.parametrize("line", [0, 3])
 def test_a_seed_has_no_room_before_a_block(line: int) -> None:
-    assert seeded(FULL, "d", 1, line) == ""
+    assert inserted(Rewriting(FULL), Place(1, line, "d"), "d = dout") is None

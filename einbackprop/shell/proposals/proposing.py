@@ -185,6 +185,8 @@ def without_parts(found: Sequence[Proposal]) -> list[Proposal]:
     wholes = [{*one.question.wrt} for one in found if one.question and not one.question.forward]
 
     def is_part(asked: Question | None) -> bool:
+        if asked is not None and asked.forward and any({*asked.wrt} <= whole for whole in wholes):
+            return True
         if asked is None or any(text.isidentifier() for text in asked.wrt):  # each function has an x of its own
             return False
         return any(

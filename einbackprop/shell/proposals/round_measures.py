@@ -94,7 +94,7 @@ class RoundMeasures:
         owners = [name for name, value in self._known.items() if type(value).__name__ == item.owner]
         if are_given and (owners or not item.owner) and not item.by_name:
             called = f"{owners[0]}.{item.name}" if item.owner else item.name
-            there = f"{self.read(called)}({', '.join(map(self.read, needed))})"
+            there = f"{self._read(called)}({', '.join(map(self._read, needed))})"
             yield Measure(f"{called}({', '.join(needed)})", (there,), named=True)
         if not item.owner:
             carried = {name: Term(name) for name in self.flat.carried}
@@ -114,9 +114,9 @@ class RoundMeasures:
             yield from self._of_kept_losses()
         for text, is_loss in sorted(numbers, key=lambda one: not one[1]):
             is_trained = is_loss and bool(TRAINED.search(text))
-            yield Measure(text, (self.read(text),), named=is_loss, trained=is_trained, compared=(text,))
+            yield Measure(text, (self._read(text),), named=is_loss, trained=is_trained, compared=(text,))
         for one, other in itertools.combinations(named[:SUMMED], 2):
-            yield Measure(f"{one} + {other}", (f"{self.read(one)} + {self.read(other)}",), named=True)
+            yield Measure(f"{one} + {other}", (f"{self._read(one)} + {self._read(other)}",), named=True)
 
     def _is_loss(self, name: str) -> bool:
         """Whether the name of something that the round makes says that it is a loss; an error may be a difference."""
@@ -129,7 +129,7 @@ class RoundMeasures:
                 if any(isinstance(step, str) and LOSS.search(step) for step in (name, *path)):
                     for text in numbers_of(label(name, path), leaf, is_loss=True):
                         word = last_word(text)
-                        yield Measure(text, (self.read(text),), named=True, trained=bool(TRAINED.search(word)))
+                        yield Measure(text, (self._read(text),), named=True, trained=bool(TRAINED.search(word)))
                         if ERROR.fullmatch(word):
                             yield from self._squares(text, leaf)
 
@@ -141,7 +141,7 @@ class RoundMeasures:
 
     def _squares(self, text: str, error: Any) -> Iterator[Measure]:
         """The squares of an error as the round would write them, and where they are among what it gave."""
-        for told, square in zip(squares_of(text, error), squares_of(self.read(text), error), strict=True):
+        for told, square in zip(squares_of(text, error), squares_of(self._read(text), error), strict=True):
             yield replace(told, parts=square.parts)
 
     def of_kept_outputs(self) -> Iterator[Measure]:
@@ -152,24 +152,16 @@ class RoundMeasures:
             for target in (*kept, *self._targets) if OUTPUT.fullmatch(last_word(out)) else ():
                 other = kept.get(target, self._data.get(target))
                 if TARGET.fullmatch(last_word(target)) and can_compare(value, other):
-                    parts = (self.read(out), self.read(target))
+                    parts = (self._read(out), self._read(target))
                     for told in measures_of(out, target, self.search.numpy):
                         yield replace(told, parts=parts)
-
-    def values(self) -> Iterator[tuple[str, Any]]:
-        """What the round computes and objects keep, arrays and sequences of them, by how the round writes it."""
-        for name, value in self._made.items():
-            if root_of(name) not in self.flat.carried:
-                yield name, value
-        for name, value in self._objects.items():
-            yield from ((label(name, path), leaf) for path, leaf in itertools.islice(leaves(value), LONGEST))
 
     def of_outputs(self) -> Iterator[Measure]:
         """The usual losses of what the round computes: of labels that pick from it, of arrays that fit to it."""
         for out, value in self._outputs:
-            own = out if out in self._inline else self.read(out)
+            own = out if out in self._inline else self._read(out)
             for name in sorted(name for name in self._picking if is_label(value, self._data.get(name))):
-                yield replace(of_label(out, name, self.search.numpy), parts=(own, self.read(name)))
+                yield replace(of_label(out, name, self.search.numpy), parts=(own, self._read(name)))
             yield from self._against_targets(out, own, value)
 
     def _against_targets(self, out: str, own: str, value: Any) -> Iterator[Measure]:
@@ -183,12 +175,12 @@ class RoundMeasures:
         for name, way in fits[:TARGETS]:
             told = measures_of(out, f"{name}{way}", numpy)
             is_error = name in errors and (names_target(name) or name not in self._made)
-            for n, measure in enumerate(measures_of(own, f"{self.read(name)}{way}", numpy)):
+            for n, measure in enumerate(measures_of(own, f"{self._read(name)}{way}", numpy)):
                 is_trained = n == 0 and is_error
                 yield replace(told[n], parts=measure.parts, trained=is_trained, outside=out in self._inline)
             differences = {f"{out} - {name}{way}", f"{name}{way} - {out}"}
             for weight in (one for text in sorted(differences & self._weights.keys()) for one in self._weights[text]):
-                parts = own, f"{self.read(name)}{way}", self.read(weight)
+                parts = own, f"{self._read(name)}{way}", self._read(weight)
                 for one in weighed(out, f"{name}{way}", weight, numpy):
                     yield replace(one, parts=parts, outside=out in self._inline)
 
@@ -305,7 +297,7 @@ class RoundMeasures:
 
     def _value(self, text: str) -> Any:
         """The value of an expression after the round; None where it has none."""
-        return self.search.trials(self.call.setup, f"(lambda found: {self.read(text)})({self.call.text})")
+        return self.search.trials(self.call.setup, f"(lambda found: {self._read(text)})({self.call.text})")
 
     @cached_property
     def _local_reads(self) -> dict[str, ast.expr]:
@@ -316,7 +308,7 @@ class RoundMeasures:
         """An expression of the round, its local names as they are among what the round gave."""
         return cast(ast.expr, substituted(node, self._local_reads))
 
-    def read(self, text: str) -> str:
+    def _read(self, text: str) -> str:
         """A name, or what is read off it, among what the round gave where it is local there."""
         return ast.unparse(self._among(parse_python(text, "eval").body))
 

@@ -6,7 +6,7 @@ import ast
 import itertools
 import re
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -28,9 +28,10 @@ from .flattened import Flat, Rewriting, as_function, loops_around, rounds
 from .invention import Term
 from .proposal import NO_LOSS, Proposal
 from .rates import Rates, alike, rates_in
+from .roots import stands_in
 from .round_measures import RoundMeasures, among, root_of
-from .search import Search
-from .seeds import PAIRS, Seeded, kept_in, seeded, seeded_within, seeds_of, with_locals, with_seed
+from .search import NOT_CHECKED, Search
+from .seeds import PAIRS, Seeded, held_in, seeded, with_seed
 from .step_questions import said_of
 from .steps import Descent, Step, places_of
 from .trials import Trials
@@ -68,6 +69,8 @@ def of_rounds(
     lost: list[RoundSearch] = []
     with ExitStack() as stack:
         for rank in (2, 1, 0):
+            if any(one.is_sure and one.loss.named for _, one, _ in found.values()):
+                break  # what only computes, or only updates, would follow a loss by chance
             flats = [one for one in possible if ranks[id(one)] == rank]
             begun = time.monotonic()
             timed = list(_timed(flats, script, source, again, stack, name))
@@ -80,6 +83,8 @@ def of_rounds(
                     lost.append(search)
                 if step is None or descent is None:
                     continue
+                if descent.loss.named and not descent.agreeing:
+                    descent = in_time("a seed", partial(search.as_passed_on, descent, name), descent, left)
                 if descent.is_sure or not is_sure:
                     place = possible.index(search.flat)
                     found[place] = replace(search, call=step.call), descent, search.rates.of(descent)
@@ -87,15 +92,17 @@ def of_rounds(
             begun = time.monotonic()
             for search in lost:
                 left = SECONDS - (time.monotonic() - begun)
-                if left > 0 and (asked := in_time("a seed", partial(search.of_seed, source, name, again), None, left)):
+                if left > 0 and (asked := in_time("a seed", partial(search.of_seed, source, name), None, left)):
                     yield asked
                     return
     if found:  # of those that say as much the innermost, then the first in the script, however long each took
         def depth(flat: Flat) -> int:
             return -1 if flat.loop is None else len(loops_around(flat.loop, tree))
 
+        # a loss by its name, in a round that both computes and updates, before one that numbers may follow by chance
         search, descent, rate = max((found[n] for n in sorted(found)), key=lambda one: (
-            one[1].agreeing, one[1].loss.named, depth(one[0].flat)))  # fmt: skip
+            one[1].loss.named and ranks[id(one[0].flat)] == 2, one[1].agreeing, one[1].loss.named,
+            depth(one[0].flat)))  # fmt: skip
         yield replace(search.proposal(descent, rate), source=search.source_with(source, descent, name))
 
 
@@ -255,54 +262,72 @@ class RoundSearch:
         measures = list(self.measures.all()) if step.changes or step.holders else []
         return step.best(measures, (), self.rates, self.search.numpy) if measures else (step, None)
 
-    def of_seed(self, source: str, name: str, again: Again) -> Proposal | None:
+    def of_seed(self, source: str, name: str) -> Proposal | None:
         """The question of the round with the seed of its backward given, where its loss is written nowhere: of the one
         from which the most arrays can be reached, if what it passes on to one of them is its gradient.
         """
-        called, numpy = self._free("dout"), self.search.numpy
-        run = partial(self.search.trials.moved, self.call.setup, {}, self.call.text)
-        values = {text: value for text, value in self.measures.values() if not (
-            isinstance(value, np.ndarray) and any(item.is_itself(value) for item in self.step.changes))}  # fmt: skip
-        seeds = seeds_of(run, name)
-        own = list(itertools.islice(seeded(values, self.measures.read, seeds, called, numpy), PAIRS))
-        if (found := self._seeded(own, source, name, called)) is not None:
-            return found
-        within = list(itertools.islice(seeded_within(seeds, called, numpy), PAIRS))
-        script = self.search.script
-        text = with_locals(as_function(source, self.flat, name, "dict(locals())", script=script, place=self.place),
-                           {one.seed.function for one in within})  # fmt: skip
-        with suppress(ScriptError), again(text) as (names, _):
-            other = RoundSearch.of(script, text.text, names, self.flat, name, self.place) if within else None
-            return other._seeded(within, source, name, called) if other is not None else None
+        called, kept, numpy = self._free("dout"), self._free("out"), self.search.numpy
+        every = self.seeded(name, called)
+        passing = [one for one in every if one.agreeing and self._passes_on(one)]
+        named = [one for one in every if one.loss.named and one.is_held]  # where no gradient is right
+        for found in sorted(passing or named, key=farthest):
+            pair, rate = cast(Seeded, found.loss), self.rates.of(found)
+            loss = replace(pair, text=f"{numpy}.sum({kept} * {called})")
+            made = with_seed(self.source_with(source, replace(found, loss=loss), name), pair, called, kept, numpy)
+            if made is not None:
+                reached = {item.text for one in every for item in one.moved}
+                return self._with_seed(self.proposal(found, rate), made, pair, called, reached)
         return None
 
-    def _seeded(self, pairs: Sequence[Seeded], source: str, name: str, called: str) -> Proposal | None:
-        """The question of one of some pairs of a value and a seed."""
-        every, numpy, total = list(self.step.descents(pairs, (), self.rates)), self.search.numpy, self._free("loss")
-        agreeing = [one for one in every if one.agreeing and self._passes_on(one) and (
-            alike(1.0, one.multiple) if one.is_held else self.rates.known(one))]  # fmt: skip
-        named = [one for one in every if one.loss.named and one.is_held]  # where no gradient is right
-        farthest = sorted(agreeing or named, key=lambda one: (-len(one.moved or one.of), -one.agreeing))
-        for descent in farthest:
-            rate = self.rates.of(descent)
-            found, seeded, said = self.proposal(descent, rate), cast(Seeded, descent.loss), descent.loss.text
-            seed, is_kept = seeded.seed, seeded.parts[0].startswith(kept_in(seeded.seed.function))
-            loss = replace(seeded, text=total if seed.in_round or is_kept else said)
-            given = f"{seed.name} = {f'[*{called}]' if seed.is_sequence else called}"
-            if seed.in_round or is_kept:  # what it is the sum of may be another later
-                given = f"globals().update({total}={said}); {given}" if is_kept else f"{total} = {said}; {given}"
-            made = with_seed(self.source_with(source, replace(descent, loss=loss), name), seed, given)
-            if made is not None:
-                drawn = f"{called} = {numpy}.random.default_rng(0).normal(size={seed.value.shape})"
-                where = f"line {seed.line}" if seed.line else f"the call in line {seed.function}"
-                note = (f"{NO_LOSS}: they are those of {said}, where {called} is drawn in the place of {seed.name} "
-                        f"({where}), which is not checked itself")
-                notes = [one for one in found.notes if not one.startswith(NO_LOSS)]
-                return replace(found, source=made, setup="\n".join([*self.call.setup, drawn]), notes=(*notes, note))
-        return None
+    def as_passed_on(self, descent: Descent, name: str) -> Descent:
+        """A descent that no gradient follows, with what some seed of the backward passes on rightly: all gradients of
+        its loss are wrong, and stand where those of the seed stand.
+        """
+        passing = (one for one in self.seeded(name, "") if one.agreeing and self._passes_on(one))
+        best = min(passing, default=None, key=farthest)
+        return descent if best is None else replace(
+            descent, moved=best.moved, rate=best.rate, held=best.held, multiple=best.multiple)
+
+    def seeded(self, name: str, called: str) -> list[Descent]:
+        """What the round descends of the sums of a value times a seed, by the name that this is ``called``."""
+        run, step = partial(self.search.trials.moved, self.call.setup, text=self.call.text), self.step
+        held = [one for one in held_in(partial(run, {}), name)
+                if not any(item.is_itself(one.value) for item in step.changes)]  # fmt: skip
+        pairs = list(itertools.islice(seeded(held, called, self.search.numpy), PAIRS))
+
+        def losses(moves: Mapping[str, np.ndarray]) -> np.ndarray:
+            values = {one.place: one.value for one in held_in(partial(run, moves), name)}
+            return np.array([pair.at(values) for pair in pairs])
+
+        return [self._of_what_moves(one) for one in step.descents(pairs, (), self.rates, losses)] if pairs else []
+
+    def _with_seed(
+        self, found: Proposal, made: Rewriting, pair: Seeded, called: str, reached: Collection[str]
+    ) -> Proposal:  # fmt: skip
+        """The proposal, which says what is given; values of the round depend on the arrays that are ``reached``."""
+        numpy, place = self.search.numpy, pair.seed.place
+        drawn = f"{called} = {numpy}.random.default_rng(0).normal(size={pair.seed.value.shape})"
+        where = f"line {place.line}" if place.line else f"the call in line {place.function}"
+        notes = [one for one in found.notes if not one.startswith(NO_LOSS)]
+        notes.append(f"{NO_LOSS}: they are those of {pair.text}, where {called} is drawn in the place of {place.name} "
+                     f"({where}), which is not checked itself")  # fmt: skip
+        asked = found.question.wrt if found.question is not None else ()
+        left = [item.text for item in self.step.changes if item.text in reached and not any(
+            stands_in(item.text, root) for root in asked)]  # fmt: skip
+        notes += [f"{NOT_CHECKED}: {', '.join(left)}, which that does not depend on"] if left else []
+        return replace(found, source=made, setup="\n".join([*self.call.setup, drawn]), notes=tuple(notes))
+
+    def _of_what_moves(self, found: Descent) -> Descent:
+        """A descent without the gradients of arrays on which its loss does not depend."""
+        moved, changed = {item.text for item in found.moved}, {item.text for item in self.step.changes}
+        return replace(found, held={of: text for of, text in found.held.items() if of in moved or of not in changed})
 
     def _passes_on(self, found: Descent) -> bool:
-        """Whether a gradient is made of the seed, and is not the seed itself, as that of what is only added is."""
+        """Whether gradients are known that are made of the seed, and are not the seed itself, as that of what is only
+        added is.
+        """
+        if not (alike(1.0, found.multiple) if found.is_held else self.rates.known(found)):
+            return False
         seed = cast(Seeded, found.loss).seed.value
         gradients = [self.step.holders[text] for text in found.held.values() if text in self.step.holders] if (
             found.is_held) else [item.change / -found.rate for item in found.moved]
@@ -344,6 +369,11 @@ class RoundSearch:
         said = said_of(descent, rate, "it")
         setup, notes = "\n".join(self.call.setup), (note_of(self.flat), *said)
         return Proposal(question, self.call.text, setup, notes=notes, is_likely=descent.is_sure)
+
+
+def farthest(found: Descent) -> tuple[int, int]:
+    """The less, the more arrays a loss depends on, and the more of their gradients are its."""
+    return -len(found.moved or found.of), -found.agreeing
 
 
 def hides_weights(value: Any) -> bool:

@@ -2,8 +2,8 @@
 
 A loss need not be written to be differentiated: code that begins with ``d = p - y`` knows it by its gradient alone.
 Then the seed is taken for given: the gradients have to be those of ``sum(p * d)`` with ``d`` held as it is. In goes a
-round that was made a function; out come pairs of a value and a seed of its shape, the earliest seeds first, and the
-source in which a seed is what a check draws. What makes the seed itself is not checked by that.
+round that was made a function; out come pairs of a value and a seed of its shape, the earliest first, and the source in
+which a seed is what a check draws. What makes the seed itself is not checked by that.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from __future__ import annotations
 import ast
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,33 +27,29 @@ from .steps import is_called_gradient
 LINES = 20_000
 """How many lines of a round are followed."""
 LARGEST = 100_000
-"""How many numbers a seed has at most."""
-PAIRS = 200
+"""How many numbers a value has at most."""
+PAIRS = 400
 """How many pairs are tried."""
 
 
-@dataclass(frozen=True)
-class Seed:
-    """What a name held after a statement that runs once in a round, a sequence of arrays as one.
-
-    Attributes
-    ----------
-    name
-        A name that is local there, or an attribute of an object that has one, ``self.delta``.
-    value
-    function
-        The first line of the function.
-    line
-        That of the statement; 0 for a parameter.
-    is_sequence
-    in_round
-        Whether it is made in the round itself, and not in a function that this calls.
+class Place(NamedTuple):
+    """What a name holds after a statement: the first line of its function, that of the statement, 0 for a parameter,
+    and the name, which is local there, or an attribute of an object that has one, ``self.delta``.
     """
 
-    name: str
-    value: np.ndarray = field(compare=False)
     function: int
     line: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Held:
+    """An array that stands at a place in a round, a sequence of arrays as one; ``in_round`` if that is in the round
+    itself, and not in a function that it calls.
+    """
+
+    place: Place
+    value: np.ndarray = field(compare=False)
     is_sequence: bool = False
     in_round: bool = False
 
@@ -62,60 +58,29 @@ class Seed:
 class Seeded(Measure):
     """The sum of a value times a seed that is held: what it rises by is what the seed passes on."""
 
-    seed: Seed = field(kw_only=True)
+    output: Held = field(kw_only=True)
+    seed: Held = field(kw_only=True)
 
-    def value(self, parts: Sequence[Any]) -> float:
-        value, held = as_array(parts[0]), self.seed.value
+    def at(self, values: Mapping[Place, np.ndarray]) -> float:
+        """The sum where the round holds these values."""
+        value, held = values.get(self.output.place), self.seed.value
         return float(np.sum(value * held)) if value is not None and value.shape == held.shape else float("nan")
 
 
-def seeded(
-    values: Mapping[str, Any], read: Callable[[str], str], seeds: Sequence[Seed], called: str, numpy: str
-) -> Iterator[Seeded]:  # fmt: skip
-    """The sums for the ``values`` of a round, by how it writes them, and seeds of their shapes that are made later;
-    ``read`` is where they are among what the round gave, and ``called`` the name of the seed.
+def seeded(held: Iterable[Held], called: str, numpy: str) -> Iterator[Seeded]:
+    """The sums for the values of a round, and seeds of their shapes that are made later, by the name that a seed is
+    called; a name that is bound anew holds another value.
     """
-    for n, seed in enumerate(seeds):
-        for text, value in values.items():
-            array = as_array(value)
-            made = [at for at, one in enumerate(seeds) if one.in_round and one.name == text]
-            is_before = not made or (made[0] < n and (seed.in_round or made[-1] < n))  # changed since, it is another
-            if array is not None and array.shape == seed.value.shape and text != seed.name and is_before:
-                whole = text if isinstance(value, np.ndarray) else f"{numpy}.stack({text})"
+    before: list[Held] = []
+    for seed in held:
+        for output in before:
+            name = output.place.name
+            if output.value.shape == seed.value.shape and name != seed.place.name:
+                whole = f"{numpy}.stack({name})" if output.is_sequence else name
                 formula = f"{numpy}.sum({whole} * {called})"
-                named = is_called_gradient(seed.name, text)
-                yield Seeded(formula, (read(text),), formula, named=named, compared=(text,), seed=seed)
-
-
-def seeded_within(seeds: Sequence[Seed], called: str, numpy: str) -> Iterator[Seeded]:
-    """The same for what functions hold that the round calls, where `with_locals` keeps it."""
-    for n, seed in enumerate(seeds):
-        for value in last_ones(seeds[:n], seed.function) if not seed.in_round else ():
-            if value.name.isidentifier() and value.name != seed.name and value.value.shape == seed.value.shape:
-                whole = f"{numpy}.stack({value.name})" if value.is_sequence else value.name
-                formula, named = f"{numpy}.sum({whole} * {called})", is_called_gradient(seed.name, value.name)
-                yield Seeded(formula, (f"{kept_in(seed.function)}[{value.name!r}]",), formula, named=named, seed=seed)
-
-
-def last_ones(seeds: Sequence[Seed], function: int) -> list[Seed]:
-    """What each name of a function held last."""
-    return list({seed.name: seed for seed in seeds if seed.function == function}.values())
-
-
-def kept_in(function: int) -> str:
-    """The name of the module under which what a function holds is kept; it stands for the function's line."""
-    return f"locals_of_line_{function}"
-
-
-def with_locals(made: Rewriting, functions: Collection[int]) -> Rewriting:
-    """The source in which functions that end with a ``return`` keep what they hold then."""
-    lines, tree = made.text.splitlines(), parse_python(made.text)
-    for node in ast.walk(tree):
-        ends = isinstance(node, ast.FunctionDef) and isinstance(node.body[-1], ast.Return)
-        if isinstance(node, ast.FunctionDef) and ends and first_line(node) in functions:
-            kept = f"globals().update({kept_in(first_line(node))}=dict(locals()))"
-            made = inserted(made, lines, node.body[-1], kept, before=True)
-    return made
+                named = is_called_gradient(seed.place.name, name)
+                yield Seeded(formula, (), formula, named=named, output=output, seed=seed)
+        before.append(seed)
 
 
 def as_array(value: Any) -> np.ndarray | None:
@@ -127,10 +92,9 @@ def as_array(value: Any) -> np.ndarray | None:
     return value if is_real else None
 
 
-def seeds_of(call: Callable[[], Any], name: str) -> list[Seed]:
-    """What may seed the backward of a round, in the order in which it is made: what any function of the file in which
-    the round stands holds after its statements, as far as it is called once. ``call`` runs the round, which is a
-    function of this ``name``.
+def held_in(call: Callable[[], Any], name: str) -> list[Held]:
+    """What the statements of a round make or change, in the order in which they do: those of the round, a function of
+    this ``name`` that is run by ``call``, and of any function of its file that it calls once.
     """
     follower = Follower(name)
     before = sys.gettrace()
@@ -149,25 +113,25 @@ class Follower:
         self._name, self._file = name, ""
         self._left = LINES
         self._calls: Counter[CodeType] = Counter()
-        self._held: dict[FrameType, dict[str, np.ndarray]] = {}
+        self._known: dict[FrameType, dict[str, np.ndarray]] = {}
         self._at: dict[FrameType, int] = {}
-        self._seeds: list[tuple[CodeType, Seed]] = []
+        self._held: list[tuple[CodeType, Held]] = []
 
-    def found(self) -> list[Seed]:
-        return [seed for code, seed in self._seeds if self._calls[code] == 1]
+    def found(self) -> list[Held]:
+        return [held for code, held in self._held if self._calls[code] == 1]
 
     def on_call(self, frame: FrameType, event: str, argument: Any) -> Any:
         code = frame.f_code
         if code.co_name == self._name:  # what the setup runs before is no part of the round
             self._file = code.co_filename
             self._calls.clear()
-            self._seeds.clear()
+            self._held.clear()
         elif code.co_filename != self._file or code.co_name.startswith("<"):
             return None
         self._calls[code] += 1
         if self._calls[code] > 1 or self._left <= 0:
             return None
-        self._held[frame], self._at[frame] = {}, 0
+        self._known[frame], self._at[frame] = {}, 0
         self._note(frame)
         return self.on_line
 
@@ -180,16 +144,16 @@ class Follower:
 
     def _note(self, frame: FrameType) -> None:
         """What is held now that was not before the line that has just run."""
-        known = self._held[frame]
+        known, code = self._known[frame], frame.f_code
         for name, value in named_in(frame.f_locals):
             array = as_array(value)
             before = known.get(name)
             if array is not None and (before is None or before.shape != array.shape or not np.array_equal(
                     before, array, equal_nan=True)):  # fmt: skip
                 known[name] = array.copy()
-                code, several = frame.f_code, not isinstance(value, np.ndarray)
-                place = code.co_firstlineno, self._at[frame]
-                self._seeds.append((code, Seed(name, known[name], *place, several, code.co_name == self._name)))
+                place = Place(code.co_firstlineno, self._at[frame], name)
+                several = not isinstance(value, np.ndarray)
+                self._held.append((code, Held(place, known[name], several, code.co_name == self._name)))
 
 
 def named_in(local: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -200,36 +164,46 @@ def named_in(local: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from ((f"{name}.{attribute}", one) for attribute, one in vars(value).items())
 
 
-def with_seed(made: Rewriting, seed: Seed, given: str) -> Rewriting | None:
-    """The source with statements that are ``given`` after the one that makes a seed; None where they have no room."""
+def with_seed(made: Rewriting, pair: Seeded, called: str, kept: str, numpy: str) -> Rewriting | None:
+    """The source in which a seed is what has one name of the module, and its output has another: None where no
+    statement has room for that on its lines.
+    """
+    output, seed = pair.output, pair.seed
+    value = f"{numpy}.stack({output.place.name})" if output.is_sequence else f"{output.place.name} + 0"
+    keeping = f"{kept} = {value}" if output.in_round else f"globals().update({kept}={value})"
+    giving = f"{seed.place.name} = {f'[*{called}]' if seed.is_sequence else called}"
+    with_both = inserted(made, seed.place, giving)  # the later one first, so that the columns of the other still hold
+    return inserted(with_both, output.place, keeping, is_read=True) if with_both is not None else None
+
+
+def inserted(made: Rewriting, place: Place, text: str, *, is_read: bool = False) -> Rewriting | None:
+    """The source with a statement after the one that stands at a place. That is then no line of the script where what
+    it makes is not ``is_read``; None where it has no room.
+    """
     lines, tree = made.text.splitlines(), parse_python(made.text)
     body = next((node.body for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
-                 and first_line(node) == seed.function), [])  # fmt: skip
-    own = [statement for statement in body
-           if statement.lineno <= seed.line <= (statement.end_lineno or 0) and made_by(statement, seed.name)]
-    if seed.line == 0:
+                 and first_line(node) == place.function), [])  # fmt: skip
+    if place.line == 0:
         first = next((item for item in body if not is_docstring(item)), None)
-        return None if first is None or is_compound(first) else inserted(made, lines, first, given, before=True)
-    own = [statement for statement in own if binds(statement, seed.name)] or own
-    if not own:
-        return None
-    if not is_compound(own[-1]):
-        return inserted(made, lines, own[-1], given, before=False)
-    after = body[body.index(own[-1]) + 1 :]
-    return inserted(made, lines, after[0], given, before=True) if after and not is_compound(after[0]) else None
+        return None if first is None or is_compound(first) else beside(made, lines, first, text, before=True)
+    own = [statement for statement in body if statement.lineno <= place.line <= (statement.end_lineno or 0)
+           and speaks_of(statement, place.name)]  # fmt: skip
+    own = [statement for statement in own if binds(statement, place.name)] or own
+    if own and not is_compound(own[-1]):
+        found = beside(made, lines, own[-1], text, before=False)
+        return found if is_read else found._replace(added=found.added | {own[-1].end_lineno or 0})
+    after = body[body.index(own[-1]) + 1 :] if own else []
+    return beside(made, lines, after[0], text, before=True) if after and not is_compound(after[0]) else None
 
 
-def inserted(made: Rewriting, lines: list[str], at: ast.stmt, text: str, *, before: bool) -> Rewriting:
-    """The source with a statement on the line of another one, which a check then takes for no line of the script where
-    it comes after that: what it follows is of no use.
-    """
+def beside(made: Rewriting, lines: list[str], at: ast.stmt, text: str, *, before: bool) -> Rewriting:
+    """The source with a statement on the line of another one."""
     number = at.lineno if before else at.end_lineno or at.lineno
     column = at.col_offset if before else at.end_col_offset or 0
     line = lines[number - 1].encode()
     given = f"{text}; " if before else f"; {text}"
     lines[number - 1] = (line[:column] + given.encode() + line[column:]).decode()
-    added = made.added if before else made.added | {number}
-    return made._replace(text="\n".join(lines) + "\n", added=frozenset(added))
+    return made._replace(text="\n".join(lines) + "\n")
 
 
 def first_line(node: ast.FunctionDef) -> int:
@@ -237,8 +211,8 @@ def first_line(node: ast.FunctionDef) -> int:
     return min([node.lineno, *(one.lineno for one in node.decorator_list)])
 
 
-def made_by(statement: ast.stmt, name: str) -> bool:
-    """Whether a statement speaks of a name, or of the attribute that it is."""
+def speaks_of(statement: ast.stmt, name: str) -> bool:
+    """Whether a statement reads or binds a name, or the attribute that it is."""
     return any(isinstance(node, ast.Name | ast.Attribute) and ast.unparse(node) == name for node in ast.walk(statement))
 
 

@@ -40,6 +40,7 @@ EXACT = 1e-5
 NOISE = 1e-6
 """How far a difference may be off, relative to itself."""
 
+Losses = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 Moved = Callable[[Sequence[str], Mapping[str, np.ndarray], str], Any]
 
 
@@ -61,7 +62,8 @@ class Changed:
 
     def is_itself(self, value: np.ndarray) -> bool:
         """Whether another array is this one under another name, which half its square has as a gradient."""
-        return np.array_equal(value, self.before) or np.array_equal(value, self.before + self.change)
+        return value.shape == self.before.shape and any(
+            np.allclose(value, one, 1e-12, 0) for one in (self.before, self.before + self.change))
 
 
 Slopes: TypeAlias = tuple[Changed, Sequence[np.ndarray], Sequence[float]]
@@ -254,25 +256,12 @@ class Step:
         return f"(lambda found: [{', '.join(texts)}])({self.call.text})"
 
     def descents(
-        self, measures: Sequence[Measure], setup: Sequence[str], rates: Rates = NO_RATES
+        self, measures: Sequence[Measure], setup: Sequence[str], rates: Rates = NO_RATES, losses: Losses | None = None
     ) -> Iterator[Descent]:  # fmt: skip
-        """The losses that the step descends, in the order in which they are given."""
-        own = list(dict.fromkeys(part for one in measures if not one.outside for part in one.parts))
-        parts = list(dict.fromkeys(part for one in measures for part in one.parts if part not in own))
-        parts, given = ([*own, *parts], []) if not self.has_losses else (parts, own)
-        whole = united([*setup, *self.call.setup])
-        calls = [part for part in parts if self.call.text in part]  # each makes a step, which the others must not see
-        rest = [part for part in parts if part not in calls]
-        groups = [(rest, False), *(([part], False) for part in calls), (given, True)]
-        groups = [(known, after) for group, after in groups if (known := self._evaluable(group, whole, after))]
-
-        def losses(moves: Mapping[str, np.ndarray]) -> np.ndarray:
-            known: dict[str, Any] = {}
-            for group, after in groups:
-                text = self.after(group) if after else f"[{', '.join(group)}]"
-                known |= zip(group, self.moved(whole, moves, text) or [None] * len(group), strict=True)
-            return np.array([one.value([known.get(part) for part in one.parts]) for one in measures])
-
+        """The losses that the step descends, in the order in which they are given; ``losses`` are what they are where
+        something is added to arrays, for such as are no expressions.
+        """
+        losses = losses or self._losses(measures, setup)
         shapes = {value.shape for value in self.holders.values()}
         items = [item for item in self.inputs if item.change.any() or item.before.shape in shapes]
         items = sorted(items, key=lambda item: not item.change.any())[:CHANGED]
@@ -297,6 +286,26 @@ class Step:
             if found is not None:
                 yield replace(found, is_told=not rates.explains(found) and all(
                     is_called_gradient(text, of) for of, text in found.held.items()))  # fmt: skip
+
+    def _losses(self, measures: Sequence[Measure], setup: Sequence[str]) -> Losses:
+        """What losses are where something is added to arrays."""
+        own = list(dict.fromkeys(part for one in measures if not one.outside for part in one.parts))
+        parts = list(dict.fromkeys(part for one in measures for part in one.parts if part not in own))
+        parts, given = ([*own, *parts], []) if not self.has_losses else (parts, own)
+        whole = united([*setup, *self.call.setup])
+        calls = [part for part in parts if self.call.text in part]  # each makes a step, which the others must not see
+        rest = [part for part in parts if part not in calls]
+        groups = [(rest, False), *(([part], False) for part in calls), (given, True)]
+        groups = [(known, after) for group, after in groups if (known := self._evaluable(group, whole, after))]
+
+        def losses(moves: Mapping[str, np.ndarray]) -> np.ndarray:
+            known: dict[str, Any] = {}
+            for group, after in groups:
+                text = self.after(group) if after else f"[{', '.join(group)}]"
+                known |= zip(group, self.moved(whole, moves, text) or [None] * len(group), strict=True)
+            return np.array([one.value([known.get(part) for part in one.parts]) for one in measures])
+
+        return losses
 
     def _evaluable(self, parts: list[str], setup: Sequence[str], after: bool) -> list[str]:
         """The expressions that have a value: one that has none would leave none to the others."""
@@ -333,7 +342,7 @@ class Step:
             if follows:
                 ratios.append((-first, int(np.count_nonzero(item.change))))
                 offs.append((-first, abs(second / first - 1)))
-            elif not self._goes_on(item):
+            elif not self.goes_on(item):
                 continue
             factors.append(-first if follows else 0.0)
             moved.append(item)
@@ -378,7 +387,7 @@ class Step:
                  for item in moved}  # fmt: skip
         return {of: texts[0] for of, texts in found.items()} if all(found.values()) else {}
 
-    def _goes_on(self, item: Changed) -> bool:
+    def goes_on(self, item: Changed) -> bool:
         """Whether an array is after the step what it was and something more; an output is made anew from others."""
         if item.text not in self._going_on:
             way = np.random.default_rng(2).normal(size=item.before.shape)
@@ -427,7 +436,7 @@ class Step:
                     held[other] = place
         kept_in = {numberless(text) for text in held.values()}  # what is left in one list is told by its shape
         needed = [item for item, *_ in slopes if item.text in moved and item.text not in held]
-        for item in filter(self._goes_on, needed if kept_in else ()):
+        for item in filter(self.goes_on, needed if kept_in else ()):
             left = [text for text, value in self.holders.items() if value.shape == item.before.shape
                     and text not in held.values() and numberless(text) in kept_in]  # fmt: skip
             if len(left) == 1:
@@ -525,9 +534,10 @@ def numberless(text: str) -> str:
 
 def places_of(state: Mapping[str, Any]) -> list[str]:
     """Where the numbers and arrays of floating point of a state stand, those in objects of the user's too, each array
-    once.
+    once; of many those that stand in the fewest containers.
     """
     found: dict[Any, str] = {}
+    depths: dict[Any, int] = {}
     for name, value in state.items():
         if is_of_library(value):
             continue
@@ -536,7 +546,9 @@ def places_of(state: Mapping[str, Any]) -> list[str]:
                 key, text = id(leaf) if isinstance(leaf, np.ndarray) else (name, path), label(name, path)
                 if found.setdefault(key, text).endswith(f".{text}"):  # net.W rather than optimizer.net.W
                     found[key] = text
-    return list(found.values())[:MOST]
+                depths.setdefault(key, len(path))
+    order = list(found) if len(found) <= MOST else sorted(found, key=depths.__getitem__)
+    return [found[key] for key in order[:MOST]]
 
 
 def is_of_library(value: Any) -> bool:
