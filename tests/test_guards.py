@@ -79,3 +79,31 @@ def test_the_functions_are_afterwards_what_they_were() -> None:
     assert bare((W, X, Y)) == pytest.approx(default(W, X, Y, 0.0), rel=1e-14)
     assert bare((W, X, Y)) != plain
     assert loss((W, X, Y)) == plain
+
+
+def directions(V: Any, W: Any, g: Any = 1e-9) -> Any:
+    norm = np.sqrt((V @ W) ** 2 @ np.ones((2, 1))) + g
+    return V @ W / norm, norm
+
+
+def alignment(W: Any, V: Any, Y: Any) -> Any:
+    unit, _ = directions(V, W)
+    return np.sum(unit * Y)
+
+
+@pytest.mark.parametrize(("wrong", "verdict"), [("", "right"), ("* 1.0001", "wrong"), ("+ 1e-3", "wrong")])
+def test_a_guard_of_a_division_is_forgiven_where_it_changes_next_to_nothing(wrong: str, verdict: str) -> None:
+    def slopes(W: Any, V: Any, Y: Any) -> Any:
+        unit, norm = directions(V, W)
+        d = (Y - unit * (Y * unit).sum(1, keepdims=True)) / norm
+        return V.T @ eval(f"d {wrong}", {"d": d})
+
+    def right(W: Any, V: Any, Y: Any) -> Any:
+        unit, norm = directions(V, W)
+        return V.T @ ((Y - unit * (Y * unit).sum(1, keepdims=True)) / norm)
+
+    rng = np.random.default_rng(3)
+    arrays = rng.normal(size=(4, 2)), rng.normal(size=(6, 4)), rng.normal(size=(6, 2))
+    (found,) = eb.check(alignment, slopes if wrong else right, *arrays).gradients
+    assert found.verdict == verdict
+    assert bool(found.note.endswith("of its largest entry") and "before it divides" in found.note) is not bool(wrong)

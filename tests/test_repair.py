@@ -736,3 +736,17 @@ def test_mistakes_are_found_in_large_arrays_whose_size_an_object_keeps() -> None
     U, W, X, Y = (rng.normal(size=shape) / 3 for shape in ((24, 24), (3, 24), (4, 5, 3), (5, 24)))
     report = check(net.loss, net.gradients, U, W, X, Y, wrt=(0, 1))
     assert [item.write for item in found_in(report)] == ["d = dh * (1 - h[t + 1] ** 2)"]
+
+
+def test_an_axis_that_is_missing_is_kept_where_the_shape_needs_it() -> None:
+    """Of columns: with ``np.sum(d, axis=1)`` the next update would stretch the bias to a matrix."""
+    def loss(b: Any, z: Any) -> Any:
+        return np.sum((z + b) ** 2)
+
+    def gradient(b: Any, z: Any) -> Any:
+        d = 2 * (z + b)
+        return np.sum(d)
+
+    rng = np.random.default_rng(0)
+    report = check(loss, gradient, rng.normal(size=(3, 1)), rng.normal(size=(3, 4)))
+    assert [found.write for found in found_in(report)] == ["return np.sum(d, axis=1, keepdims=True)"]

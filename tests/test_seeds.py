@@ -172,6 +172,47 @@ def test_the_seed_of_a_backward_is_given_where_no_loss_is_written(name: str, tmp
     assert [item.line for item in found.report.findings if item.line] == [line], str(found.report)
 
 
+@pytest.mark.long
+def test_a_penalty_beside_a_mistake_is_one_of_what_the_code_penalises(tmp_path: Path) -> None:
+    """Of the matrix no relation is known, since its gradient is wrong; of the vector it is, and the code names both."""
+    changes = {"gv = s.T @ push": "gv = s.T @ push + 0.02 * self.reg * self.v",
+               "return X.T @ dz": "return X.T @ dz + 0.02 * self.reg * self.W",
+               "self.rate = ": "self.reg, self.rate = ", "rng.normal(size=4), 0.05": "rng.normal(size=4), 2.0, 0.05"}
+    text = METHOD
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    wrong = text.replace("/ (1 + np.exp(-z))", "/ (1 + np.exp(z))")
+    assert wrong != text
+    script = tmp_path / "script.py"
+    for written, lines in ((text, []), (wrong, [15])):
+        script.write_text(written, encoding="utf-8")
+        (found,) = outcomes(str(script))
+        assert found.report is not None
+        assert [item.line for item in found.report.findings if item.line] == lines, str(found.report)
+        assert found.report.ok is not bool(lines)
+
+
+@pytest.mark.long
+def test_a_round_begins_after_what_skips_it(tmp_path: Path) -> None:
+    """The first round of ``for j in range(3): if j == 0: continue`` does nothing."""
+    script = tmp_path / "script.py"
+    script.write_text("""import numpy as np
+rng = np.random.default_rng(0)
+W, X, T = rng.normal(size=(3, 2)), rng.normal(size=(4, 3)), rng.normal(size=(4, 2))
+for epoch in range(3):
+    for j in range(4):
+        if j == epoch:
+            continue
+        out = np.tanh(X[j] @ W)
+        loss = 0.5 * np.sum((out - T[j]) ** 2)
+        d = (out - T[j]) * (1 - out ** 2)
+        W -= 0.1 * np.outer(X[j], d)
+""", encoding="utf-8")
+    (found,) = outcomes(str(script))
+    assert found.report is not None
+    assert found.report.ok, str(found.report)
+
+
 def test_weights_are_not_paired_with_their_own_gradient(tmp_path: Path) -> None:
     """``sum(trial * grad)`` rises by the gradient whatever that is."""
     script = tmp_path / "script.py"

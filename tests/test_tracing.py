@@ -961,3 +961,40 @@ def test_a_list_of_traced_numbers_is_an_array_beside_one(text: str) -> None:
     exec(f"def f(q):\n    s = [q[i] @ q[0] for i in range(3)]\n    return {text}\n", scope)
     q = np.random.default_rng(0).normal(size=(3, 2))
     np.testing.assert_allclose(eb.compile(scope["f"], q)(q), scope["f"](q), rtol=1e-12)
+
+
+DRAWS = {
+    "choice": lambda r, n, x: r.choice(n, 3), "by probabilities": lambda r, n, x: r.choice(n, 2, p=x / x.sum()),
+    "permutation": lambda r, n, x: r.permutation(n), "binomial": lambda r, n, x: r.binomial(n, 0.5, 4),
+    "multinomial": lambda r, n, x: r.multinomial(n, [0.25, 0.75]), "entries": lambda r, n, x: r.choice(x, 3),
+    "all entries": lambda r, n, x: r.permutation(x),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("made", ["before", "inside"])
+@pytest.mark.parametrize("kind", ["default_rng", "RandomState"])
+@pytest.mark.parametrize("name", DRAWS)
+def test_random_draws_take_sizes_and_traced_arrays(name: str, kind: str, made: str) -> None:
+    """NumPy looks at the types of what it is given there; the entries of an array are taken out of it."""
+    make, draw = getattr(np.random, kind), DRAWS[name]
+    generators = [make(7), make(7)]
+
+    def drawn(x, n):
+        own = generators.pop() if made == "before" else make(7)
+        return np.sum(draw(own, n, x) * 1.0) * x
+
+    x = np.linspace(0.5, 2.0, 6)
+    traced = eb.trace(drawn, x, 6)
+    np.testing.assert_allclose(interpretation.run(traced, (x,))[0], drawn(x, 6))
+
+
+@pytest.mark.parametrize("kind", ["default_rng", "RandomState"])
+def test_a_traced_array_is_shuffled_as_numpy_does(kind: str) -> None:
+    def shuffled(x):
+        y = x * 2
+        getattr(np.random, kind)(3).shuffle(y)
+        return y * 1
+
+    x = np.arange(10.0).reshape(5, 2)
+    (found,) = interpretation.run(eb.trace(shuffled, x), (x,))
+    np.testing.assert_array_equal(found, shuffled(x))

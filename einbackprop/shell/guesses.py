@@ -12,7 +12,7 @@ import itertools
 import os
 import time
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
@@ -29,6 +29,7 @@ from einbackprop.core.source import ADDED, parse_python, statements_of_text
 
 from .proposals.losses import is_number
 from .proposals.roots import stands_in
+from .proposals.round_measures import last_word
 from .proposals.trials import Trials
 from .proposals.updates import decays
 from .questions import Question, problem_of
@@ -93,8 +94,9 @@ def _settled(
     def meant_by(report: Report) -> _Meant | None:
         names.clear()
         names.update(before)
-        related = _related(report, decays(ast.walk(statements_of_text(text_of(script)).tree)), assumed)
-        return _meant(question, related, Trials(names), setup.splitlines(), assumed)
+        tree = statements_of_text(text_of(script)).tree
+        related = _related(report, decays(ast.walk(tree)), assumed)
+        return _meant(question, related, Trials(names), setup.splitlines(), assumed, penalised_in(tree))
 
     report = asked(question, seconds, unless_related=assumed)  # of a loss that is written, mistakes tell what is meant
     meant = meant_by(report)
@@ -160,18 +162,21 @@ class _Meant(NamedTuple):
 
 
 def _meant(
-    question: Question, related: Sequence[Relation | None], trials: Trials, setup: Sequence[str], assumed: bool
-) -> _Meant | None:
+    question: Question, related: Sequence[Relation | None], trials: Trials, setup: Sequence[str], assumed: bool,
+    penalised: Collection[str],
+) -> _Meant | None:  # fmt: skip
     """The question with the loss that at least half of the gradients belong to by one relation, or one without its
     penalty; None where there is none, or the script has no number that is its factor, or that of a penalty of which
-    its own loss knows nothing.
+    its own loss knows nothing. An assumed loss that is no multiple lacks what few of them tell: names are ``penalised``
+    in the code.
     """
     factors = Counter(relation.factor for relation in related if relation is not None)
     factor, count = factors.most_common(1)[0] if factors else (1.0, 0)
     alike = [one if one is not None and one.factor == factor else None for one in related]
     is_other = factor != 1.0 or any(one.decay for one in alike if one is not None)
     lacks = any(one.decay < 0 for one in alike if one is not None)  # a penalty, whatever else some of them are
-    if (2 * count < len(related) and not lacks) or not count or not is_other:
+    is_enough = 2 * count >= len(related) or lacks or (assumed and factor == 1.0)
+    if not (is_enough and count and is_other):
         return None
     known = list(_numbers(trials, setup, question))
     held = [(root, [(label(root, path), leaf) for path, leaf in leaves(trials(setup, root))
@@ -181,7 +186,7 @@ def _meant(
     times = _told(factor, known)
     if times is None and is_part(factor):  # of a batch, whose size stands nowhere
         times = f"1 / {round(1 / factor)} * "
-    fitting = _completed(alike, kinds, factor)
+    fitting = _completed(alike, kinds, factor, [last_word(text) for text, _ in arrays], penalised)
     decays = [one.decay for one in fitting]
     if times is None or (any(decays) and (len(arrays) != len(decays) or not is_penalty(decays, arrays))):
         return None
@@ -215,15 +220,53 @@ def _meant(
     return _Meant(replace(question, both=both), said.format(told))
 
 
-def _completed(related: Sequence[Relation | None], kinds: Sequence[Hashable], factor: float) -> list[Relation]:
-    """Relations, those that are not known as they are of arrays of the same kind, where these all decay alike."""
+def _completed(
+    related: Sequence[Relation | None], kinds: Sequence[Hashable], factor: float, names: Sequence[str],
+    penalised: Collection[str],
+) -> list[Relation]:  # fmt: skip
+    """Relations, those that are not known as they are of arrays of the same kind, where these all decay alike; where
+    the code says of some of their ``names`` that they are penalised, as those are of which it says so.
+    """
+    is_said = any(name in penalised for name in names)
     known: dict[Hashable, list[Relation]] = {}
-    for one, kind in zip(related, kinds, strict=False):
+    places = [*zip(kinds, names, strict=False), *[(None, "")] * (len(related) - len(kinds))]
+    groups = [name in penalised if is_said else kind for kind, name in places]
+    for one, group in zip(related, groups, strict=False):
         if one is not None:
-            known.setdefault(kind, []).append(one)
-    same = {kind: ones[0] for kind, ones in known.items() if len({one.decay for one in ones}) == 1}
-    places = [*kinds, *[None] * (len(related) - len(kinds))]
-    return [one or same.get(kind, Relation(factor)) for one, kind in zip(related, places, strict=False)]
+            known.setdefault(group, []).append(one)
+    same = {group: ones[0] for group, ones in known.items() if len({one.decay for one in ones}) == 1}
+    return [one or same.get(group, Relation(factor)) for one, group in zip(related, groups, strict=False)]
+
+
+def penalised_in(tree: ast.AST) -> set[str]:
+    """The names of what code multiplies by what is called the weight of a penalty.
+
+    >>> sorted(penalised_in(ast.parse("dW = x.T @ d / m + lam * p['W']; db = d.sum(0); g += 2 * self.reg * net.V[l]")))
+    ['V', 'W']
+    """
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        words = [*filter(None, map(word_of, factors_of(node)))] if isinstance(node, ast.BinOp) else []
+        if any(map(PENALTY.search, words)):
+            found |= {word for word in words if not PENALTY.search(word)}
+    return found
+
+
+def factors_of(node: ast.expr) -> list[ast.expr]:
+    """What a product, or a quotient, is made of."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div):
+        return [*factors_of(node.left), *factors_of(node.right)]
+    return [node]
+
+
+def word_of(node: ast.expr) -> str:
+    """The last name of a variable, an attribute or a key: ``V`` of ``net.V[l]``, ``W`` of ``p['W']``."""
+    match node:
+        case ast.Name(word) | ast.Attribute(_, word) | ast.Subscript(_, ast.Constant(str(word))):
+            return word
+        case ast.Subscript(value):
+            return word_of(value)
+    return ""
 
 
 def _penalty(

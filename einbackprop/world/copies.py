@@ -21,7 +21,7 @@ from .ownership import DYNAMIC, is_users_class, is_users_function, is_users_modu
 from .snapshots import EMPTY, Snapshot, content_of
 
 STANDING = (ModuleType, type, FunctionType, BuiltinFunctionType, np.ufunc, type(np.sum), np.vectorize,
-            np.random.Generator, np.random.RandomState)  # fmt: skip
+            np.random.Generator, np.random.RandomState, type(np.random.default_rng))  # fmt: skip
 """What may have a stand-in."""
 DEEPEST = 20  # tuples in tuples: what cannot change must be made from the inside out
 NO_REGISTRY = 0
