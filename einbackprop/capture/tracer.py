@@ -63,12 +63,15 @@ class StandIns:
                 self._begin(np)
             return self._modules.get(id(real), value)
         if type(value) in DRAWING:
-            return random_generator(self._world, DRAWING[type(value)], value)
+            made = random_generator(self._world, DRAWING[type(value)], value)
+            return self._world.keep(made, made)  # its methods lead to it, and it is no value to be copied
         if isinstance(value, BuiltinFunctionType) and isinstance(value.__self__, np.random.RandomState):
             return Function(getattr(self._world.of(value.__self__), value.__name__), self._recorder)
         if type(value) is np.vectorize:
             inner, options = self._world.of(value.pyfunc), (value.otypes, value.__doc__, value.excluded)
             return Vectorized(self._recorder, inner, *options, value.cache, value.signature)
+        if type(value) is type(np.random.default_rng) and value is not np.random.default_rng:
+            return value  # what methods of random generators are made of
         name, module = getattr(value, "__name__", None), getattr(value, "__module__", None) or ""
         if not isinstance(name, str) or not isinstance(module, str):
             return value
