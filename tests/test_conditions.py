@@ -152,15 +152,20 @@ def test_emitted_source_says_which_way_it_holds_for(case: Case) -> None:
     assert "    # where " in text or " must be " in text or unconditional
 
 
-def test_whole_numbers_that_are_drawn_of_are_as_in_this_run() -> None:
-    """Negative samples are drawn of a table: what is picked does not change with weights, and holds for these alone."""
+def test_what_is_drawn_of_an_array_are_its_entries() -> None:
+    """Negative samples are drawn of a table, or of the weights: which of them does not change with their values."""
     def loss(w: Any, table: Any) -> Any:
         np.random.seed(0)
-        return np.sum(w[np.random.choice(table, 3)] ** 2)
+        return np.sum(w[np.random.choice(table, 3)] ** 2) + np.sum(np.random.choice(w, 2))
 
     w, table = np.arange(1.0, 7.0), np.array([0, 2, 2, 5])
     traced = record(loss, (w, table))
-    assert [condition.kind for condition in traced.conditions] == ["taken"]
-    np.testing.assert_allclose(interpretation.run(traced.program, (w, table))[0], loss(w, table))
-    with pytest.raises(TraceError, match="asks for the plain numbers"):
-        record(lambda w: np.random.choice(w, 3), (w,))
+    assert not traced.conditions
+    for other in (table, table[::-1]):
+        np.testing.assert_allclose(interpretation.run(traced.program, (w, other))[0], loss(w, other))
+
+
+def test_what_is_drawn_by_values_is_as_in_this_run() -> None:
+    """A policy draws what it does by its own probabilities."""
+    traced = record(lambda w: w[np.random.default_rng(1).choice(3, p=w / w.sum())], (np.array([0.5, 1.0, 2.0]),))
+    assert [condition.kind for condition in traced.conditions if condition.kind == "taken"] == ["taken"]

@@ -21,7 +21,7 @@ from ..world import Runner
 from . import answers
 from .answers import User
 from .comparing import ENTRIES, affordable
-from .draws import Draw, Drawing, role
+from .draws import Draw, Drawing
 from .matching import Target
 from .problems import GRADIENTS, Problem, counted, targets_of, with_arrays
 from .scaling import unscaled
@@ -225,7 +225,7 @@ def _stale(
     accused = {name for name in trial.wrong if history[name]}
     stale: dict[Path, set[str]] = {}
     for path in drawing.idle if accused else ():
-        if role(get(drawing.own, path)).kind != "kept":  # labels are given, and a buffer of zeros is a clean one
+        if not np.isin(np.abs(get(drawing.own, path)), (0, 1)).all():  # labels and masks, and a buffer of zeros
             state = history[min(accused)][0][0].state
             stale[path] = trial.user.differing(state, drawing.with_idle_redrawn(state, [path])) & accused
     doubted = set().union(*stale.values())
