@@ -18,7 +18,6 @@ import einbackprop as eb
 from einbackprop.capture.tracer import record
 from einbackprop.core import interpretation
 from einbackprop.diagnosis.review import MOST_RUNS
-from einbackprop.errors import TraceError
 
 LINE = re.compile(r"`.*?` in line \d+ (was|held|goes|raised|takes)|is (at most )?\S.* in line \d+")
 RIGHT = [*(right for _, right, _, _ in with_sizes()), *MORE_RIGHT]
