@@ -21,6 +21,8 @@ from einbackprop.diagnosis.vocabulary.trees import (
 
 COMMUTATIVE = frozenset(("maximum", "minimum", "add", "multiply", "fmax", "fmin", "logical_and", "logical_or", "equal"))
 NEAR = 6
+CHANNELS = ((0, 2, 3, 1), (0, 3, 1, 2))
+"""The orders between channels that come first and that come last."""
 TRANSPOSED = "{} must be transposed here: {}.T"
 
 
@@ -41,7 +43,13 @@ def transposed(expression: Expression) -> Iterator[Edit]:
         if shape is not None and len(shape) in (3, 4):
             for order in permutations(range(len(shape))):
                 turned = call(attribute(place.node, "transpose"), [number(n) for n in order])
-                yield expression.edit(place, turned, cost + 1.2, "the axes of {} must lie as {} here", text, order)
+                more = 1.2 if not is_reshaped(place.parent) else -0.4 if order in CHANNELS else 0.4
+                yield expression.edit(place, turned, cost + more, "the axes of {} must lie as {} here", text, order)
+
+
+def is_reshaped(parent: ast.AST | None) -> bool:
+    """Whether it is the reshape of a value that is read, where the order of its axes counts and no shape shows it."""
+    return isinstance(parent, ast.Attribute) and parent.attr in ("reshape", "ravel", "flatten")
 
 
 def not_transposed(expression: Expression) -> Iterator[Edit]:
