@@ -143,11 +143,11 @@ class Case(NamedTuple):
 
 
 CASES = {
-    "a round": Case(ROUND, "push @ p['V'].T * (1 - h ** 2)", "push @ p['V'].T * (1 - h)", "z", "pull (line 25)"),
-    "what a closure is given": Case(PARAMETER, "back1(dh * (a > 0))", "back1(dh * (a < 0))", "out", "up (the call"),
+    "a round": Case(ROUND, "push @ p['V'].T * (1 - h ** 2)", "push @ p['V'].T * (1 - h)", "z", "pull on (line 25)"),
+    "what a closure is given": Case(PARAMETER, "back1(dh * (a > 0))", "back1(dh * (a < 0))", "out", "up on (the call"),
     "a list of states": Case(STATES, "dA += np.outer(states[t - 1], dz)", "dA += np.outer(states[t], dz)",
-                             "np.stack(states)", "dstates (line 27)"),
-    "within a method": Case(METHOD, "np.outer(push, self.v) / (1", "np.outer(push, self.v) * (1", "risk", "push (line"),
+                             "np.stack(states)", "dstates on (line 27)"),
+    "within a method": Case(METHOD, "np.outer(push, self.v) / (1", "np.outer(push, self.v) * (1", "risk", "push on (line"),
 }  # fmt: skip
 
 
@@ -161,9 +161,9 @@ def test_the_seed_of_a_backward_is_given_where_no_loss_is_written(name: str, tmp
     assert found.report is not None
     assert found.report.ok, str(found.report)
     called = "dout" if "dout" not in text else "dout_1"
-    assert f"no loss function was found: they are those of np.sum({value} * {called})" in found.title
-    assert seed in found.title
-    assert "which is not checked itself" in found.title
+    assert f"no loss function was found: the backward is checked from {seed}" in found.title
+    assert f"in whose place {called} is drawn; the gradients are those of np.sum({value} * {called});" in found.title
+    assert f"what makes {seed.split()[0]} is not checked" in found.title
     script.write_text(text.replace(right, wrong), encoding="utf-8")
     (found,) = outcomes(str(script))
     assert found.report is not None

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -65,11 +65,11 @@ def of_rounds(
     possible = [one for one in rounds(script) if changes_something(one, tree)]
     updaters = updaters_of(script)
     ranks = {id(one): len({*parts_of(one.body, script, updaters)}) for one in possible}
-    found: dict[int, tuple[RoundSearch, Descent, str]] = {}
+    found: list[Found] = []
     lost: list[RoundSearch] = []
     with ExitStack() as stack:
         for rank in (2, 1, 0):
-            if any(one.is_sure and one.loss.named for _, one, _ in found.values()):
+            if any(one.descent.is_sure and one.descent.loss.named for one in found):
                 break  # what only computes, or only updates, would follow a loss by chance
             flats = [one for one in possible if ranks[id(one)] == rank]
             begun = time.monotonic()
@@ -79,31 +79,44 @@ def of_rounds(
                 if left < 0 or (found and seconds * EVALUATIONS > SECONDS):
                     break
                 step, descent = in_time("a round", search.best, (None, None), left)
+                if descent is not None and descent.loss.named and not descent.agreeing:
+                    descent = in_time("a seed", partial(search.as_passed_on, descent, name), descent, left)
                 if step is None or descent is None or not (descent.is_sure or descent.loss.named):
                     lost.append(search)
-                if step is None or descent is None:
-                    continue
-                if descent.loss.named and not descent.agreeing:
-                    descent = in_time("a seed", partial(search.as_passed_on, descent, name), descent, left)
-                if descent.is_sure or not is_sure:
-                    place = possible.index(search.flat)
-                    found[place] = replace(search, call=step.call), descent, search.rates.of(descent)
-        if not is_sure and all(not (one.is_sure or one.loss.named) for _, one, _ in found.values()):
-            begun = time.monotonic()
-            for search in lost:
-                left = SECONDS - (time.monotonic() - begun)
-                if left > 0 and (asked := in_time("a seed", partial(search.of_seed, source, name), None, left)):
-                    yield asked
-                    return
-    if found:  # of those that say as much the innermost, then the first in the script, however long each took
-        def depth(flat: Flat) -> int:
-            return -1 if flat.loop is None else len(loops_around(flat.loop, tree))
+                if step is not None and descent is not None and (descent.is_sure or not is_sure):
+                    found.append(Found(replace(search, call=step.call), descent, rank, possible.index(search.flat)))
+        if not is_sure and not any(one.descent.is_sure or one.descent.loss.named for one in found):
+            seeded = in_time("seeds", partial(_of_seeds, lost, source, name), None, SECONDS)
+            if seeded is not None:
+                yield seeded
+                return
+    if found:
+        likeliest = max(sorted(found, key=lambda one: one.place), key=lambda one: one.likelihood(tree))
+        search, descent = likeliest.search, likeliest.descent
+        made = search.source_with(source, descent, name)
+        yield replace(search.proposal(descent, search.rates.of(descent)), source=made)
 
-        # a loss by its name, in a round that both computes and updates, before one that numbers may follow by chance
-        search, descent, rate = max((found[n] for n in sorted(found)), key=lambda one: (
-            one[1].loss.named and ranks[id(one[0].flat)] == 2, one[1].agreeing, one[1].loss.named,
-            depth(one[0].flat)))  # fmt: skip
-        yield replace(search.proposal(descent, rate), source=search.source_with(source, descent, name))
+
+class Found(NamedTuple):
+    """A round, what it descends, how much of a step of training stands in it, and its place among others."""
+
+    search: RoundSearch
+    descent: Descent
+    rank: int
+    place: int
+
+    def likelihood(self, tree: ast.Module) -> tuple[bool, int, bool, int]:
+        """The larger, the likelier it is that the round trains: by a loss that has a name, if it both computes and
+        updates; then by how many gradients agree; of those that say as much the innermost, however long each took.
+        """
+        loop, loss = self.search.flat.loop, self.descent.loss
+        depth = -1 if loop is None else len(loops_around(loop, tree))
+        return loss.named and self.rank == 2, self.descent.agreeing, loss.named, depth
+
+
+def _of_seeds(lost: Sequence[RoundSearch], source: str, name: str) -> Proposal | None:
+    """What the first of some rounds asks whose backward can be seeded."""
+    return next((asked for one in lost if (asked := one.of_seed(source, name)) is not None), None)
 
 
 def around(flat: Flat, flats: Sequence[Flat]) -> int:
@@ -309,8 +322,8 @@ class RoundSearch:
         drawn = f"{called} = {numpy}.random.default_rng(0).normal(size={pair.seed.value.shape})"
         where = f"line {place.line}" if place.line else f"the call in line {place.function}"
         notes = [one for one in found.notes if not one.startswith(NO_LOSS)]
-        notes.append(f"{NO_LOSS}: they are those of {pair.text}, where {called} is drawn in the place of {place.name} "
-                     f"({where}), which is not checked itself")  # fmt: skip
+        notes.append(f"{NO_LOSS}: the backward is checked from {place.name} on ({where}), in whose place {called} is "
+                     f"drawn; the gradients are those of {pair.text}; what makes {place.name} is not checked")
         asked = found.question.wrt if found.question is not None else ()
         left = [item.text for item in self.step.changes if item.text in reached and not any(
             stands_in(item.text, root) for root in asked)]  # fmt: skip
