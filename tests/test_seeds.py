@@ -147,7 +147,8 @@ CASES = {
     "what a closure is given": Case(PARAMETER, "back1(dh * (a > 0))", "back1(dh * (a < 0))", "out", "up on (the call"),
     "a list of states": Case(STATES, "dA += np.outer(states[t - 1], dz)", "dA += np.outer(states[t], dz)",
                              "np.stack(states)", "dstates on (line 27)"),
-    "within a method": Case(METHOD, "np.outer(push, self.v) / (1", "np.outer(push, self.v) * (1", "risk", "push on (line"),
+    "within a method": Case(METHOD, "np.outer(push, self.v) / (1", "np.outer(push, self.v) * (1", "risk",
+                            "push on (line"),
 }  # fmt: skip
 
 
