@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, TypeGuard
@@ -318,9 +318,29 @@ def _of_round(script: Script, scope: Scope, loop: ast.For | ast.While) -> Flat |
     gradients = {stem: name for name, _ in bound if (stem := script.stem_of(name, known))}
     if not gradients:
         return None
-    last = max(item.lineno for name, item in bound if name in gradients.values())
+    last = last_made(loop.body, gradients.values())
     kept = tuple(item for item in loop.body if item.lineno <= last)
     return Flat(scope, loop, kept, tuple(Gradient(stem, name) for stem, name in gradients.items()))
+
+
+def last_made(body: Sequence[ast.stmt], names: Collection[str]) -> int:
+    """The line of the last of some statements that binds names, or adds to what they hold, in a loop of its own too."""
+    return max(item.lineno for item in body for inner in statements_in([item])
+               if not {*names}.isdisjoint((*names_bound(inner), *names_changed(inner))))  # fmt: skip
+
+
+def names_changed(statement: ast.stmt) -> Iterator[str]:
+    """The names of arrays into which a statement writes: ``dW[i] += d``, ``np.add.at(dE, i, d)``."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target] if isinstance(
+        statement, ast.AugAssign) else []  # fmt: skip
+    call = statement.value if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call) else None
+    if call is not None and ast.unparse(call.func).endswith(".at"):
+        targets = call.args[:1]
+    for target in targets:
+        while isinstance(target, ast.Subscript):
+            target = target.value
+        if isinstance(target, ast.Name):
+            yield target.id
 
 
 def _of_names(script: Script, scope: Scope, body: Sequence[ast.stmt]) -> Flat | None:
@@ -337,7 +357,7 @@ def _of_names(script: Script, scope: Scope, body: Sequence[ast.stmt]) -> Flat | 
         return None
     made = max(bound[stem].lineno for stem in gradients)
     reads = [item for item in body if item.lineno > made]
-    last = max(bound[name].lineno for name in gradients.values())
+    last = last_made(body, gradients.values())
     kept = tuple(item for item in reads if item.lineno <= last)
     if not kept:
         return None

@@ -37,6 +37,9 @@ SECONDS = 8.0
 UNCHECKED = "no loss and no forward was found: it can be read, not checked"
 """What is said of a backward that stands alone."""
 
+LIKELIEST = 3
+"""How many losses are tried right before gradients."""
+
 
 @dataclass(frozen=True)
 class FunctionSearch(Search):
@@ -246,11 +249,15 @@ class FunctionSearch(Search):
     def _pair(self, resolver: Resolver, item: Definition) -> Proposal | None:
         """Gradients, and a loss of the same arrays."""
         term = self._gradients(resolver, item)
+        losses = list(self._losses(resolver, item)) if term is not None else []
+        if term is not None and not (item.parameters or item.owner):
+            found = self._after(losses, term, resolver)
+            if found is not None:
+                return found
         result = None if term is None else self.trials(term.setup, term.text)
         if term is None or result is None:
             return None
         names = self.script.parts_of(item) if not isinstance(result, Mapping) else ()
-        losses = list(self._losses(resolver, item))
         if not losses:
             return self._usual(resolver, item, term, result)
         reached = replace(term, setup=united([*term.setup, *losses[0].setup]))
@@ -285,6 +292,20 @@ class FunctionSearch(Search):
         setup = united([*loss.setup, *term.setup])
         more = {"loss": tuple(other.text for other in losses if other is not loss)}
         return self.proposal(Question(roots, loss=loss.text, grads=term.text), setup, resolver, more, left)
+
+    def _after(self, losses: Sequence[Term], gradients: Term, resolver: Resolver) -> Proposal | None:
+        """Gradients of which a function is told nothing, right after the loss that leaves what it reads: the first of
+        which some are, else the first that is called so. None without any.
+        """
+        found: list[tuple[int, Proposal]] = []
+        for loss in losses[:LIKELIEST]:
+            term = Term(f"({loss.text}, {gradients.text})[1]", united([*loss.setup, *gradients.setup]))
+            roots, left = self.roots(self.trials(term.setup, term.text), (), term, loss.text, [loss.text])
+            agreements = self.agreements(loss, term, roots) if roots else 0
+            if agreements or (roots and TRAINED.search(loss.text)):
+                question = Question(roots, loss=loss.text, grads=term.text)
+                found.append((agreements, self.proposal(question, term.setup, resolver, left=left)))
+        return max(found, default=(0, None), key=lambda one: one[0])[1]
 
     def _of_one_sample(self, loss: Term, gradients: Term) -> Term | None:
         """A loss of a list of samples as that of the one sample that a call for gradients is given, ``cost([(x, y)])``
