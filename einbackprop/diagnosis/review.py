@@ -365,14 +365,14 @@ def forgiven(
     """Which gradients that the black box calls wrong are those of the loss without its guards: those of logarithms, and
     those of divisions and roots if they change next to nothing.
     """
-    uses = USES if {*wrong} <= {*tiny} else (LOGARITHM,)
-    left_out = guards(compared.pair.program, uses) if wrong else []
-    if not left_out:
-        return Forgiven(compared)
-    bare = replace(compared.pair, program=without(compared.pair.program, left_out))
-    again = Compared.of(traced, bare, states)
-    targets = again.right.intersection(wrong)
-    return Forgiven(again, targets, sentence(compared.pair.program, left_out)) if targets else Forgiven(compared)
+    for uses, most in ((USES, {*tiny}), ((LOGARITHM,), {*wrong})):
+        left_out = guards(compared.pair.program, uses) if most.intersection(wrong) else []
+        bare = replace(compared.pair, program=without(compared.pair.program, left_out))
+        again = Compared.of(traced, bare, states) if left_out else compared
+        targets = again.right.intersection(wrong) & most if left_out else frozenset()
+        if targets:
+            return Forgiven(again, targets, sentence(compared.pair.program, left_out))
+    return Forgiven(compared)
 
 
 def about_shapes(

@@ -102,7 +102,8 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
         return without_parts(search.without_helpers(united(called, found)))
     if is_partial(found):
         steps, less_sure = search.steps()
-        found, unsure = united(steps, found), [*less_sure, *unsure]
+        steps, more = apart(steps, search) if again is not None else (steps, [])
+        found, unsure = united(steps, found), [*more, *less_sure, *unsure]
     named, others = ([flat for flat in flats if flat.is_named is kind] for kind in (True, False))
     if is_partial(found) and again is not None:
         found = united(of_statements(script, named, source, again), found)
@@ -142,8 +143,9 @@ def apart(found: Sequence[Proposal], search: StepSearch) -> tuple[list[Proposal]
     """Proposals, and those that ask of other things than the script trains, as far as the names of attributes tell: of
     the input of its loss, where it updates ``self.W`` elsewhere. They say so.
     """
-    trained = {gradient.of.rpartition(".")[2] for scope in search.script.scopes
-               for gradient in filter(None, map(update_of, scope.statements))
+    statements = [item for scope in search.script.scopes for item in scope.statements]
+    statements += [item for one in search.script.definitions for item in one.statements]  # of other files too
+    trained = {gradient.of.rpartition(".")[2] for gradient in filter(None, map(update_of, statements))
                if re.fullmatch(r"(?:\w+\.)+\w+", gradient.of)}  # fmt: skip
 
     def is_beside(one: Proposal) -> bool:
@@ -262,12 +264,15 @@ def of_opened(source: str, again: Again) -> list[Proposal]:
     text = opened(source)
     if text is None:
         return []
-    script = script_of(parse_python(text.whole))
+    tree = parse_python(text.whole)
+    script = script_of(tree)
     with suppress(ScriptError), again(text.run) as (names, _):
+        script = script_of(tree, list(imported_in(names, tree)))
         search = StepSearch(script, names, Trials(names), text.whole)
-        found = search.all()
+        found, _ = apart(search.all(), search)
         if is_partial(found):
             found, _ = search.steps()
+            found, _ = apart(found, search)
         if found:
             return [replace(proposal, source=text.run, notes=(OPENED, *proposal.notes)) for proposal in found]
     return list(of_rounds(script, text.whole, again))
