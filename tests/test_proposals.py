@@ -1083,3 +1083,89 @@ def test_data_of_other_samples_than_their_gradient_are_not_asked_about(tmp_path:
     script.write_text(BATCHES, encoding="utf-8")
     (proposal,) = proposed(str(script))
     assert told(proposal).rpartition(" of ")[2] == "W"
+
+
+@pytest.mark.long
+def test_a_round_begins_after_what_skips_it(tmp_path: Path) -> None:
+    """The first round of ``for j in range(3): if j == 0: continue`` does nothing."""
+    script = tmp_path / "script.py"
+    script.write_text("""import numpy as np
+rng = np.random.default_rng(0)
+W, X, T = rng.normal(size=(3, 2)), rng.normal(size=(4, 3)), rng.normal(size=(4, 2))
+for epoch in range(3):
+    for j in range(4):
+        if j == epoch:
+            continue
+        out = np.tanh(X[j] @ W)
+        loss = 0.5 * np.sum((out - T[j]) ** 2)
+        d = (out - T[j]) * (1 - out ** 2)
+        W -= 0.1 * np.outer(X[j], d)
+""", encoding="utf-8")
+    (found,) = outcomes(str(script))
+    assert found.report is not None
+    assert found.report.ok, str(found.report)
+
+
+THROUGH_TIME = """import numpy as np
+rng = np.random.default_rng(0)
+X, Y = rng.normal(size=(5, 6, 2)), rng.normal(size=(5, 6, 1))
+W, U, V = rng.normal(size=(2, 4)), 0.5 * rng.normal(size=(4, 4)), rng.normal(size=(4, 1))
+params = [W, U, V]
+for it in range(3):
+    hs, loss = {-1: np.zeros((6, 4))}, 0
+    for t in range(5):
+        hs[t] = np.tanh(X[t] @ W + hs[t - 1] @ U)
+        loss += 0.5 * np.sum((hs[t] @ V - Y[t]) ** 2)
+    dW, dU, dV = [np.zeros_like(p) for p in params]
+    dhnext = np.zeros((6, 4))
+    for t in reversed(range(5)):
+        dy = hs[t] @ V - Y[t]
+        dV += hs[t].T @ dy
+        dz = (dy @ V.T + dhnext) * (1 - hs[t] ** 2)
+        dW += X[t].T @ dz
+        dU += hs[t - 1].T @ dz
+        dhnext = dz @ U.T
+    for p, g in zip(params, [dW, dU, dV]):
+        p -= 0.01 * g
+"""
+REMEMBERED = """import numpy as np
+
+
+def made(rng):
+    theta, memo = [rng.normal(size=(3, 4)), rng.normal(size=(4, 2))], {}
+
+    def predict(x):
+        memo["x"], memo["h"] = x, np.tanh(x @ theta[0])
+        return memo["h"] @ theta[1]
+
+    def nll(x, y):
+        memo["e"] = predict(x) - y
+        return 0.5 * (memo["e"] ** 2).sum()
+
+    def grads():
+        d = memo["e"] @ theta[1].T * (1 - memo["h"] ** 2)
+        return [memo["x"].T @ d, memo["h"].T @ memo["e"]]
+
+    return predict, nll, grads, theta
+
+
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(6, 3)), rng.normal(size=(6, 2))
+predict, nll, grads, theta = made(rng)
+for it in range(4):
+    for i, g in enumerate((nll(x, y), grads())[1]):
+        theta[i] -= 0.01 * g
+print(predict(np.ones((1, 3))))
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("text", [THROUGH_TIME, REMEMBERED], ids=["added to in a loop", "what the loss leaves"])
+def test_all_gradients_are_asked_of(text: str, tmp_path: Path) -> None:
+    """Gradients that begin as zeros in one line, and those that read what the loss of the same data leaves."""
+    script = tmp_path / "script.py"
+    script.write_text(text, encoding="utf-8")
+    (found,) = outcomes(str(script))
+    assert found.report is not None
+    assert found.report.ok, f"{found.title}\n{found.report}"
+    assert len(found.report.gradients) == (3 if text is THROUGH_TIME else 2)

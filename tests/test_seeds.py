@@ -193,27 +193,6 @@ def test_a_penalty_beside_a_mistake_is_one_of_what_the_code_penalises(tmp_path: 
         assert found.report.ok is not bool(lines)
 
 
-@pytest.mark.long
-def test_a_round_begins_after_what_skips_it(tmp_path: Path) -> None:
-    """The first round of ``for j in range(3): if j == 0: continue`` does nothing."""
-    script = tmp_path / "script.py"
-    script.write_text("""import numpy as np
-rng = np.random.default_rng(0)
-W, X, T = rng.normal(size=(3, 2)), rng.normal(size=(4, 3)), rng.normal(size=(4, 2))
-for epoch in range(3):
-    for j in range(4):
-        if j == epoch:
-            continue
-        out = np.tanh(X[j] @ W)
-        loss = 0.5 * np.sum((out - T[j]) ** 2)
-        d = (out - T[j]) * (1 - out ** 2)
-        W -= 0.1 * np.outer(X[j], d)
-""", encoding="utf-8")
-    (found,) = outcomes(str(script))
-    assert found.report is not None
-    assert found.report.ok, str(found.report)
-
-
 def test_weights_are_not_paired_with_their_own_gradient(tmp_path: Path) -> None:
     """``sum(trial * grad)`` rises by the gradient whatever that is."""
     script = tmp_path / "script.py"
