@@ -339,7 +339,7 @@ class RoundSearch:
         """Whether gradients are known that are made of the seed, and are not the seed itself, as that of what is only
         added is.
         """
-        if not (alike(1.0, found.multiple) if found.is_held else self.rates.known(found)):
+        if not (is_mean(found.multiple) if found.is_held else self.rates.explains(found)):
             return False
         seed = cast(Seeded, found.loss).seed.value
         gradients = [self.step.holders[text] for text in found.held.values() if text in self.step.holders] if (
@@ -382,6 +382,16 @@ class RoundSearch:
         said = said_of(descent, rate, "it")
         setup, notes = "\n".join(self.call.setup), (note_of(self.flat), *said)
         return Proposal(question, self.call.text, setup, notes=notes, is_likely=descent.is_sure)
+
+
+def is_mean(multiple: float) -> bool:
+    """Whether something is held as it is, or as the mean of so many.
+
+    >>> is_mean(1.0), is_mean(0.03125), is_mean(0.3), is_mean(2.0)
+    (True, True, False, False)
+    """
+    count = round(1 / multiple) if 0 < multiple < 1.5 else 0
+    return count > 0 and alike(count * multiple, 1.0)
 
 
 def farthest(found: Descent) -> tuple[int, int]:
