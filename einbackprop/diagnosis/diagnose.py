@@ -223,13 +223,12 @@ def sharpen(experiments: Sequence[Experiment], case: Case) -> None:
     if not case.wrong <= first.wrong(first.run()) and not case.is_guarded and first.is_exact:
         for experiment in experiments:
             experiment.tolerance = EXACT
-    for experiment in experiments:  # what has its shape has to keep it, and what has another one has to get it
-        own = experiment.run() or {}
-        experiment.loose = frozenset(name for name, value in own.items() if experiment.has_shape(name, own)
-                                     and np.shape(value) != experiment.truth[name].shape)
-    if not first.wrong(first.run()):  # the values are right, the shapes are not
+    own = first.run() or {}
+    first.loose = frozenset(name for name, value in own.items()
+                            if first.has_shape(name, own) and np.shape(value) != first.truth[name].shape)  # fmt: skip
+    if not first.wrong(own or None):  # the values are right, the shapes are not
         for experiment in experiments:
-            experiment.loose = frozenset()
+            experiment.strict = True
 
 
 def allow_for_differences(experiment: Experiment, wrong: frozenset[str]) -> None:

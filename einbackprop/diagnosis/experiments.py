@@ -63,11 +63,15 @@ class Experiment:
     loss : float
     raised : Exception or None
         What the user's code raised in the last run.
+    strict : bool
+        Whether a gradient with an axis of size 1 too many, or too few, is wrong.
     loose : frozenset of target name
-        The targets whose gradient may have an axis of size 1 too many, or too few.
+        The targets whose gradient has such an axis as it stands.
     """
 
     raised: Exception | None = None
+    strict: bool = False
+    loose: frozenset[str] = frozenset()
 
     def __init__(
         self, user: User, state: Any, paths: tuple[Path, ...], rng: np.random.Generator,
@@ -79,7 +83,6 @@ class Experiment:
         if reference is None:
             reference = Reference(user.loss, state, paths, rng, user.narrow_loss, user.slopes)
         known = derived(state) if sum(int(np.prod(t.shape)) for t in user.targets) > MANY else {}
-        self.loose = frozenset(target.name for target in user.targets)
         self.truth = {t.name: true_gradient(reference, t.path, known.get(t.path), rng) for t in user.targets}
         self.tolerance = NARROW if user.narrow else CLOSE
         self.is_exact = reference.analytic and not user.narrow
@@ -122,15 +125,20 @@ class Experiment:
         if value is None:
             return not np.abs(true).max(initial=0.0) > self.allowed(name)
         array = np.asarray(value)
-        if array.dtype.kind not in "biuf" or not self.fits(name, array):
+        if array.dtype.kind not in "biuf" or not self.fits(array, true):
             return False
         off = float(np.abs(array.reshape(true.shape) - true).max(initial=0.0))
         return off <= self.allowed(name)  # nan is not
 
-    def fits(self, name: str, array: Any) -> bool:
-        """Whether a gradient has the shape of the true one, but perhaps for axes of size 1."""
-        shape, wanted = np.shape(array), self.truth[name].shape
-        return plain(shape) == plain(wanted) if name in self.loose else shape == wanted
+    def fits(self, array: Any, true: Array) -> bool:
+        """Whether a gradient has the shape of the true one; axes of size 1 may be more or less, unless that counts."""
+        shape = np.shape(array)
+        return shape == true.shape if self.strict else plain(shape) == plain(true.shape)
+
+    def keeps_shapes(self, gradients: Gradients) -> bool:
+        """Whether gradients have the shapes of the true ones, but where axes of size 1 were more or less before."""
+        return all(name in gradients and np.shape(gradients[name]) == true.shape
+                   for name, true in self.truth.items() if name not in self.loose)  # fmt: skip
 
     def allowed(self, name: str) -> float:
         """How far a gradient may be from the true one."""
@@ -149,7 +157,7 @@ class Experiment:
     def has_shape(self, name: str, gradients: Gradients) -> bool:
         """Whether a gradient has the shape of what it is the gradient of."""
         value = gradients.get(name)
-        return value is not None and self.fits(name, value)
+        return value is not None and self.fits(value, self.truth[name])
 
 
 def true_gradient(reference: Reference, path: Path, derived: Array | None, rng: np.random.Generator) -> Array:

@@ -49,13 +49,15 @@ class Judge:
         Whether what was tried last gave gradients of the right shapes.
     wrong : frozenset of str
         The gradients that were wrong with it at the first state.
+    keeps_shapes : bool
+        Whether none had an axis of size 1 more or less there that it had not before.
     lines : int
         How many lines gradients may run with an edit.
     """
 
     def __init__(self, experiments: Sequence[Experiment], roles: Roles) -> None:
         self.experiments, self.first, self.roles = list(experiments), experiments[0], roles
-        self.runs, self.wrong = False, frozenset(self.first.truth)
+        self.runs, self.wrong, self.keeps_shapes = False, frozenset(self.first.truth), False
         self.lines = max(map(lines_of, self.experiments))
         self._began = time.process_time()
         self._errors = [repr(e.raised) for e in self.experiments]
@@ -82,12 +84,13 @@ class Judge:
 
     def works(self, version: Version) -> bool:
         """Whether every gradient is right at every state."""
-        self.runs, self.wrong = False, frozenset(self.first.truth)
+        self.runs, self.wrong, self.keeps_shapes = False, frozenset(self.first.truth), False
         try:
             with self.running(version):
                 first = self.first.run()
                 self.runs = first is not None and all(self.first.has_shape(n, first) for n in self.first.truth)
                 self.wrong = self.first.wrong(first)
+                self.keeps_shapes = first is not None and self.first.keeps_shapes(first)
                 right = not self.wrong and all(map(
                     partial(self._is_right, version), self.experiments[1:], self._errors[1:]))  # fmt: skip
                 return right and self.first.keeps_loss()

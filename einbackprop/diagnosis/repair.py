@@ -44,6 +44,8 @@ RIVALS = 100
 """Edits with which the whole code is run, at most, since they may be likelier than one that sets everything right."""
 VALUES = 40_000
 """Values that are compared with what missing lines should make, at most: a few seconds."""
+RESHAPED = 0.3
+"""The price of a gradient that has an axis of size 1 too many, or too few, where it had another shape before."""
 LIKELY = 40
 """Edits whose values fit that are tried as a whole, the likeliest of a group of statements."""
 
@@ -260,6 +262,7 @@ class Round:
             self._rivals -= found is not None
             if self._works(repair):
                 cost = repair.cost + self.likelihood.strain(repair, self.version.changed([repair.change]), self.broken)
+                cost += 0.0 if self.judge.keeps_shapes else RESHAPED
                 found = replace(repair, cost=cost) if cost < cost_of(found) else found
         return found
 
