@@ -750,3 +750,17 @@ def test_an_axis_that_is_missing_is_kept_where_the_shape_needs_it() -> None:
     rng = np.random.default_rng(0)
     report = check(loss, gradient, rng.normal(size=(3, 1)), rng.normal(size=(3, 4)))
     assert [found.write for found in found_in(report)] == ["return np.sum(d, axis=1, keepdims=True)"]
+
+
+def test_an_axis_of_size_1_that_was_meant_stays() -> None:
+    """The code stretches a row to the vector that it is the gradient of: no shape that fits better is one edit away."""
+    def loss(b: Any, z: Any) -> Any:
+        return np.sum((z + b) ** 2)
+
+    def gradient(b: Any, z: Any) -> Any:
+        d = 2 * (z + b)
+        return np.sum(d, axis=1, keepdims=True)
+
+    rng = np.random.default_rng(0)
+    report = check(loss, gradient, rng.normal(size=4), rng.normal(size=(3, 4)))
+    assert [found.write for found in found_in(report)] == ["return np.sum(d, axis=0, keepdims=True)"]
