@@ -282,13 +282,13 @@ class RoundSearch:
         called, kept, numpy = self._free("dout"), self._free("out"), self.search.numpy
         every = self.seeded(name, called)
         passing = [one for one in every if one.agreeing and self._passes_on(one)]
-        named = [one for one in every if one.loss.named and one.is_held]  # where no gradient is right
+        named = [one for one in every if cast(Seeded, one.loss).is_called_so and one.is_held]  # where none is right
         for found in sorted(passing or named, key=farthest):
             pair, rate = cast(Seeded, found.loss), self.rates.of(found)
             loss = replace(pair, text=f"{numpy}.sum({kept} * {called})")
             made = with_seed(self.source_with(source, replace(found, loss=loss), name), pair, called, kept, numpy)
             if made is not None:
-                reached = {item.text for one in every for item in one.moved}
+                reached = {item.text for one in every for item in one.moved} - {item.text for item in found.moved}
                 return self._with_seed(self.proposal(found, rate), made, pair, called, reached)
         return None
 
@@ -317,7 +317,7 @@ class RoundSearch:
     def _with_seed(
         self, found: Proposal, made: Rewriting, pair: Seeded, called: str, reached: Collection[str]
     ) -> Proposal:  # fmt: skip
-        """The proposal, which says what is given; values of the round depend on the arrays that are ``reached``."""
+        """The proposal, which says what is given; other values of the round depend on arrays that are ``reached``."""
         numpy, place = self.search.numpy, pair.seed.place
         drawn = f"{called} = {numpy}.random.default_rng(0).normal(size={pair.seed.value.shape})"
         where = f"line {place.line}" if place.line else f"the call in line {place.function}"
@@ -331,9 +331,13 @@ class RoundSearch:
         return replace(found, source=made, setup="\n".join([*self.call.setup, drawn]), notes=tuple(notes))
 
     def _of_what_moves(self, found: Descent) -> Descent:
-        """A descent without the gradients of arrays on which its loss does not depend."""
+        """A descent without the gradients of arrays on which its loss does not depend; what is held goes before what
+        changes by a rate that has no name.
+        """
         moved, changed = {item.text for item in found.moved}, {item.text for item in self.step.changes}
-        return replace(found, held={of: text for of, text in found.held.items() if of in moved or of not in changed})
+        held = {of: text for of, text in found.held.items() if of in moved or of not in changed}
+        is_held = len(held) >= len(moved) and found.seen >= found.followed and is_mean(found.multiple)
+        return replace(found, held=held, followed=0 if is_held and held else found.followed)
 
     def _passes_on(self, found: Descent) -> bool:
         """Whether gradients are known that are made of the seed, and are not the seed itself, as that of what is only
@@ -394,9 +398,9 @@ def is_mean(multiple: float) -> bool:
     return count > 0 and alike(count * multiple, 1.0)
 
 
-def farthest(found: Descent) -> tuple[int, int]:
-    """The less, the more arrays a loss depends on, and the more of their gradients are its."""
-    return -len(found.moved or found.of), -found.agreeing
+def farthest(found: Descent) -> tuple[int, int, bool]:
+    """The less, the more arrays a loss depends on, and the more of their gradients are its, as it is first."""
+    return -len(found.moved or found.of), -found.agreeing, not alike(1.0, found.multiple)
 
 
 def hides_weights(value: Any) -> bool:

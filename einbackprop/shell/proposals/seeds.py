@@ -61,6 +61,11 @@ class Seeded(Measure):
     output: Held = field(kw_only=True)
     seed: Held = field(kw_only=True)
 
+    @property
+    def is_called_so(self) -> bool:
+        """Whether the seed is called the gradient of the value."""
+        return is_called_gradient(self.seed.place.name, self.output.place.name)
+
     def at(self, values: Mapping[Place, np.ndarray]) -> float:
         """The sum where the round holds these values."""
         value, held = values.get(self.output.place), self.seed.value
@@ -78,8 +83,7 @@ def seeded(held: Iterable[Held], called: str, numpy: str) -> Iterator[Seeded]:
             if output.value.shape == seed.value.shape and name != seed.place.name:
                 whole = f"{numpy}.stack({name})" if output.is_sequence else name
                 formula = f"{numpy}.sum({whole} * {called})"
-                named = is_called_gradient(seed.place.name, name)
-                yield Seeded(formula, (), formula, named=named, output=output, seed=seed)
+                yield Seeded(formula, (), formula, named=True, output=output, seed=seed)
         before.append(seed)
 
 
@@ -171,7 +175,7 @@ def with_seed(made: Rewriting, pair: Seeded, called: str, kept: str, numpy: str)
     output, seed = pair.output, pair.seed
     value = f"{numpy}.stack({output.place.name})" if output.is_sequence else f"{output.place.name} + 0"
     keeping = f"{kept} = {value}" if output.in_round else f"globals().update({kept}={value})"
-    giving = f"{seed.place.name} = {f'[*{called}]' if seed.is_sequence else called}"
+    giving = f"{seed.place.name} = {f'[*{called} + 0]' if seed.is_sequence else f'{called} + 0'}"
     with_both = inserted(made, seed.place, giving)  # the later one first, so that the columns of the other still hold
     return inserted(with_both, output.place, keeping, is_read=True) if with_both is not None else None
 
