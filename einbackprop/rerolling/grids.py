@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
@@ -310,13 +310,18 @@ class Rounds:
     ----------
     equations : iterable of Equation
     paths : mapping of Source to Path
+    named : container of str
+        The values that have names in the code.
     """
 
-    def __init__(self, equations: Iterable[Equation], paths: Mapping[Source, Path]) -> None:
+    def __init__(
+        self, equations: Iterable[Equation], paths: Mapping[Source, Path], named: Container[str] = ()
+    ) -> None:  # fmt: skip
         every = list(equations)
         made = {equation.out.name for equation in every}
-        # what is taken out of an argument is counted by itself: the first round may have it from before the loop
-        sources = [(e.source, taken_out(e) not in made | {""}, e.out.name) for e in every
+        # what is taken out of an argument is counted by itself: the first round may have it from before the loop; but
+        # what has a name may be no more than that in the first round, as v of 0.9 * v + g[t] is
+        sources = [(e.source, taken_out(e) not in made | {""} and e.out.name not in named, e.out.name) for e in every
                    if e.source is not None and paths.get(e.source)]  # fmt: skip
         self._made = grouped((((source.place, is_taken), paths[source]), name) for source, is_taken, name in sources)
         self._at_place = grouped((place, (path, names)) for (place, path), names in self._made.items())

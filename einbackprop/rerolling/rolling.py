@@ -133,7 +133,7 @@ class Rerolling:
         self._stacking.defining.clear()
         self._stacking.defining.update(defining)
         self._before, self._original = dict(defining), program.defining()
-        self._stacking.index = Rounds(defining.values(), paths)
+        self._stacking.index = Rounds(defining.values(), paths, program.labels)
         self._stacking.shown, self._stacking.carries = shown, carries
         self.heads: dict[str, str] = {}
         self.sums: set[str] = set()

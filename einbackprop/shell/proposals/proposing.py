@@ -22,14 +22,16 @@ from .definitions import Script, imported_in, script_of
 from .flat_questions import Again, of_flat_parts, of_updating_backwards
 from .flattened import Flat, Rewriting, flat_parts
 from .function_questions import LEFT_OUT, FunctionSearch
+from .losses import is_number
 from .mending import mended, stopped_in
 from .opening import opened, with_guards_open
 from .proposal import Proposal
 from .roots import MEASURED, stands_in
 from .round_measures import root_of
-from .round_questions import of_rounds
+from .round_questions import of_rounds, of_seeds
 from .search import NOT_CHECKED
 from .step_questions import StepSearch
+from .steps import STEP
 from .trials import Trials
 from .updates import update_of
 
@@ -109,13 +111,13 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
         found = united(of_statements(script, named, source, again), found)
     if is_partial(found) and again is not None:
         found = united(of_opened(source, again) or list(of_rounds(script, source, again)), found)
-    elif again is not None and not any(one.is_likely for one in found):
-        found = [one for one in of_rounds(script, source, again) if one.is_likely] or found
     if is_partial(found) and again is not None:
         called, doubtful = of_calls(script, source, again, of_module=True)
         found, unsure = united(called, found), [*unsure, *doubtful]
     if is_partial(found) and again is not None:  # a mistake in an update itself would be in no line of the script
         found = united(of_statements(script, others, source, again), found)
+    if again is not None and has_no_loss(found, search):
+        found = of_seeded(script, source, again) or found
     if is_long(found) and again is not None:
         found = shorter(found, itertools.chain(called, of_rounds(script, source, again, is_sure=True)))
     return without_parts(search.without_helpers(found or unsure))
@@ -165,6 +167,28 @@ def of_statements(script: Script, flats: Sequence[Flat], source: str, again: Aga
     return in_time("statements", lambda: list(of_flat_parts(script, flats, source, again)), list[Proposal]())
 
 
+def of_seeded(script: Script, source: str, again: Again) -> list[Proposal]:
+    """What is asked of the backward from where it begins, perhaps by what stands under the main guard."""
+    found = list(of_seeds(script, source, again))
+    if found or (text := opened(source)) is None:
+        return found
+    return list(of_seeds(script_of(parse_python(text.whole)), text.whole, again))
+
+
+def has_no_loss(found: Sequence[Proposal], search: StepSearch) -> bool:
+    """Whether nothing is asked, or by a loss that is none: one that stands nowhere and that no gradient follows, or
+    that does not rise along anything, as a count of what is right does not.
+    """
+    if not found or any(one.is_likely for one in found):
+        return not found
+    asked, setup = found[0].question, tuple(found[0].setup.splitlines())
+    if asked is None or not asked.loss:
+        return found[0].assumes_loss and found[0].source is not None
+    sides = ({held: sign * STEP * ones for held, ones in search.ones_at(setup, asked.wrt).items()} for sign in (1, -1))
+    first, second = (search.trials.moved(setup, side, asked.loss) for side in sides)
+    return is_number(first) and is_number(second) and bool(first == second)
+
+
 def is_long(found: Sequence[Proposal]) -> bool:
     """Whether nobody would read what the first proposal asks, as where a loop gives a call parts of parts of data."""
     asked = found[0].question if found else None
@@ -187,8 +211,6 @@ def without_parts(found: Sequence[Proposal]) -> list[Proposal]:
     wholes = [{*one.question.wrt} for one in found if one.question and not one.question.forward]
 
     def is_part(asked: Question | None) -> bool:
-        if asked is not None and asked.forward and any({*asked.wrt} <= whole for whole in wholes):
-            return True
         if asked is None or any(text.isidentifier() for text in asked.wrt):  # each function has an x of its own
             return False
         return any(

@@ -66,7 +66,6 @@ def of_rounds(
     updaters = updaters_of(script)
     ranks = {id(one): len({*parts_of(one.body, script, updaters)}) for one in possible}
     found: list[Found] = []
-    lost: list[RoundSearch] = []
     with ExitStack() as stack:
         for rank in (2, 1, 0):
             if any(one.descent.is_sure and one.descent.loss.named for one in found):
@@ -81,15 +80,8 @@ def of_rounds(
                 step, descent = in_time("a round", search.best, (None, None), left)
                 if descent is not None and descent.loss.named and not descent.agreeing:
                     descent = in_time("a seed", partial(search.as_passed_on, descent, name), descent, left)
-                if step is None or descent is None or not (descent.is_sure or descent.loss.named):
-                    lost.append(search)
                 if step is not None and descent is not None and (descent.is_sure or not is_sure):
                     found.append(Found(replace(search, call=step.call), descent, rank, possible.index(search.flat)))
-        if not is_sure and not any(one.descent.is_sure or one.descent.loss.named for one in found):
-            seeded = in_time("seeds", partial(_of_seeds, lost, source, name), None, SECONDS)
-            if seeded is not None:
-                yield seeded
-                return
     if found:
         likeliest = max(sorted(found, key=lambda one: one.place), key=lambda one: one.likelihood(tree))
         search, descent = likeliest.search, likeliest.descent
@@ -106,17 +98,33 @@ class Found(NamedTuple):
     place: int
 
     def likelihood(self, tree: ast.Module) -> tuple[bool, int, bool, int]:
-        """The larger, the likelier it is that the round trains: by a loss that has a name, if it both computes and
-        updates; then by how many gradients agree; of those that say as much the innermost, however long each took.
+        """The larger, the likelier it is that the round trains: that it both computes and updates; then how many
+        gradients agree, and whether their loss has a name; of those that say as much the innermost, however long each
+        took.
         """
-        loop, loss = self.search.flat.loop, self.descent.loss
+        loop, descent = self.search.flat.loop, self.descent
         depth = -1 if loop is None else len(loops_around(loop, tree))
-        return loss.named and self.rank == 2, self.descent.agreeing, loss.named, depth
+        is_training = self.rank == 2 and (descent.loss.named or descent.agreeing > 0)
+        return is_training, descent.agreeing, descent.loss.named, depth
 
 
-def _of_seeds(lost: Sequence[RoundSearch], source: str, name: str) -> Proposal | None:
-    """What the first of some rounds asks whose backward can be seeded."""
-    return next((asked for one in lost if (asked := one.of_seed(source, name)) is not None), None)
+def of_seeds(script: Script, source: str, again: Again) -> Iterator[Proposal]:
+    """What is asked by the first round whose backward can be seeded, since its loss is written nowhere; rounds are tried
+    in the order of `of_rounds`.
+    """
+    name, tree = "step" if "step" not in script.words else "one_step", parse_python(source)
+    possible = [one for one in rounds(script) if changes_something(one, tree)]
+    updaters, begun = updaters_of(script), time.monotonic()
+    with ExitStack() as stack:
+        for rank in (2, 1):
+            flats = [one for one in possible if len({*parts_of(one.body, script, updaters)}) == rank]
+            timed = list(_timed(flats, script, source, again, stack, name))
+            for _, search in sorted(timed, key=lambda one: (around(one[1].flat, flats), one[0])):
+                left = SECONDS - (time.monotonic() - begun)
+                asked = in_time("a seed", partial(search.of_seed, source, name), None, left) if left > 0 else None
+                if asked is not None:
+                    yield asked
+                    return
 
 
 def around(flat: Flat, flats: Sequence[Flat]) -> int:
