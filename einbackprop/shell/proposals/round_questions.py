@@ -109,8 +109,8 @@ class Found(NamedTuple):
 
 
 def of_seeds(script: Script, source: str, again: Again) -> Iterator[Proposal]:
-    """What is asked by the first round whose backward can be seeded, since its loss is written nowhere; rounds are tried
-    in the order of `of_rounds`.
+    """What is asked by the first round whose backward can be seeded, since its loss is written nowhere, in the order of
+    `of_rounds`.
     """
     name, tree = "step" if "step" not in script.words else "one_step", parse_python(source)
     possible = [one for one in rounds(script) if changes_something(one, tree)]
