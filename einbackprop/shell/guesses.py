@@ -12,7 +12,7 @@ import itertools
 import os
 import time
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
@@ -163,7 +163,7 @@ class _Meant(NamedTuple):
 
 def _meant(
     question: Question, related: Sequence[Relation | None], trials: Trials, setup: Sequence[str], assumed: bool,
-    penalised: Collection[str],
+    penalised: Mapping[str, str],
 ) -> _Meant | None:  # fmt: skip
     """The question with the loss that at least half of the gradients belong to by one relation, or one without its
     penalty; None where there is none, or the script has no number that is its factor, or that of a penalty of which
@@ -222,15 +222,15 @@ def _meant(
 
 def _completed(
     related: Sequence[Relation | None], kinds: Sequence[Hashable], factor: float, names: Sequence[str],
-    penalised: Collection[str],
+    penalised: Mapping[str, str],
 ) -> list[Relation]:  # fmt: skip
     """Relations, those that are not known as they are of arrays of the same kind, where these all decay alike; where
-    the code says of some of their ``names`` that they are penalised, as those are of which it says so.
+    the code says of some of their ``names`` that they are penalised, as those are of which it says so by one weight.
     """
     is_said = any(name in penalised for name in names)
     known: dict[Hashable, list[Relation]] = {}
     places = [*zip(kinds, names, strict=False), *[(None, "")] * (len(related) - len(kinds))]
-    groups = [name in penalised if is_said else kind for kind, name in places]
+    groups = [penalised.get(name) if is_said else kind for kind, name in places]
     for one, group in zip(related, groups, strict=False):
         if one is not None:
             known.setdefault(group, []).append(one)
@@ -238,17 +238,18 @@ def _completed(
     return [one or same.get(group, Relation(factor)) for one, group in zip(related, groups, strict=False)]
 
 
-def penalised_in(tree: ast.AST) -> set[str]:
-    """The names of what code multiplies by what is called the weight of a penalty.
+def penalised_in(tree: ast.AST) -> dict[str, str]:
+    """The names of what code multiplies by what is called the weight of a penalty, with that.
 
-    >>> sorted(penalised_in(ast.parse("dW = x.T @ d / m + lam * p['W']; db = d.sum(0); g += 2 * self.reg * net.V[l]")))
-    ['V', 'W']
+    >>> tree = ast.parse("dW = x.T @ d / m + lam * p['W']; db = d.sum(0); g += 2 * self.reg * net.V[l]")
+    >>> sorted(penalised_in(tree).items())
+    [('V', 'reg'), ('W', 'lam')]
     """
-    found: set[str] = set()
+    found: dict[str, str] = {}
     for node in ast.walk(tree):
         words = [*filter(None, map(word_of, factors_of(node)))] if isinstance(node, ast.BinOp) else []
-        if any(map(PENALTY.search, words)):
-            found |= {word for word in words if not PENALTY.search(word)}
+        weights = [word for word in words if PENALTY.search(word)]
+        found |= {word: weights[0] for word in words if weights and word not in weights}
     return found
 
 
