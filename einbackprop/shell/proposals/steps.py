@@ -342,7 +342,7 @@ class Step:
             if follows:
                 ratios.append((-first, int(np.count_nonzero(item.change))))
                 offs.append((-first, abs(second / first - 1)))
-            elif not self.goes_on(item):
+            elif not self._goes_on(item):
                 continue
             factors.append(-first if follows else 0.0)
             moved.append(item)
@@ -387,7 +387,7 @@ class Step:
                  for item in moved}  # fmt: skip
         return {of: texts[0] for of, texts in found.items()} if all(found.values()) else {}
 
-    def goes_on(self, item: Changed) -> bool:
+    def _goes_on(self, item: Changed) -> bool:
         """Whether an array is after the step what it was and something more; an output is made anew from others."""
         if item.text not in self._going_on:
             way = np.random.default_rng(2).normal(size=item.before.shape)
@@ -436,7 +436,7 @@ class Step:
                     held[other] = place
         kept_in = {numberless(text) for text in held.values()}  # what is left in one list is told by its shape
         needed = [item for item, *_ in slopes if item.text in moved and item.text not in held]
-        for item in filter(self.goes_on, needed if kept_in else ()):
+        for item in filter(self._goes_on, needed if kept_in else ()):
             left = [text for text, value in self.holders.items() if value.shape == item.before.shape
                     and text not in held.values() and numberless(text) in kept_in]  # fmt: skip
             if len(left) == 1:
