@@ -22,7 +22,7 @@ from einbackprop.core.elementwise import FUNCTIONS
 from einbackprop.core.program import ONE, Dimension, Extremum, Input, Map, Program, Ref, Sum
 from einbackprop.derivation.accumulation import value_and_vjp
 from einbackprop.errors import ArgumentError, BackendError, DtypeError, ShapeError
-from einbackprop.plans import native, native_functions, native_groups
+from einbackprop.plans import native, native_functions, native_groups, regions, workers
 from einbackprop.plans.lowering import Plan
 from einbackprop.plans.native import lower_natively
 from einbackprop.plans.native_functions import SCALARS
@@ -102,6 +102,49 @@ def test_loops_over_rows(drawn: Any, few: int, cache: int) -> None:
         patch.setattr(native, "FEW", few)
         patch.setattr(native_groups, "CACHE", cache)
         checked(*drawn)
+
+
+@given(programs(largest=5), st.sampled_from(["float64", "float32"]), st.sampled_from([2, 3]))
+def test_workers_share_the_rows_of_loops(drawn: Any, dtype: str, count: int) -> None:
+    """As if the arrays were large, and there were several threads: sums over rows are put together from theirs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workers, "available", lambda: count)
+        patch.setattr(regions, "LARGE", 0)
+        patch.setattr(native_groups, "FEW", 4)
+        patch.setattr(native, "FEW", 4)
+        checked(*typed(*drawn, dtype))
+
+
+@pytest.mark.parametrize(("dtype", "few", "count"), [("float64", 4, 7), ("float32", 4, 7), ("int64", 1 << 20, 3)])
+def test_each_kind_of_sum_over_rows_is_put_together_from_those_of_workers(dtype: str, few: int, count: int) -> None:
+    """Sums with a factor and without, extrema of which the last worker meets nan, numbers and vectors; compiled too."""
+    x = (10 * np.random.default_rng(0).normal(size=(70, 40))).astype(dtype)
+    if x.dtype.kind == "f":
+        x[-1, 3] = np.nan
+
+    def function(x: Any) -> Any:
+        y = x * 2 + 1
+        return np.sum(x * x, 0), np.sum(x * x), 3 * np.sum(y, axis=0), y.max(0), y.min(0), np.max(y), np.min(y)
+
+    program = trace(function, x)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workers, "available", lambda: 3)
+        patch.setattr(regions, "LARGE", 0)
+        patch.setattr(native_groups, "FEW", few)
+        plan = checked(program, [x])
+        if find_spec("numba") is not None:
+            checked(program, [x], native.names_of("numba"))
+    together = [step for step in plan.steps if step.word == "sum of workers" and step.phase == "after"]
+    assert len(together) == count
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
+@pytest.mark.parametrize("kind", ["max", "min"])
+def test_what_an_extremum_begins_with_changes_none(kind: Any, dtype: str) -> None:
+    least, most = (False, True) if dtype == "bool" else (-(2**63), 2**63 - 1) if dtype == "int64" else (-np.inf, np.inf)
+    equation = Extremum(Ref("y", ""), Ref("x", "i"), kind)
+    number = eval(native.neutral(equation, np.dtype(dtype)))
+    assert [(max if kind == "max" else min)(number, one) for one in (least, most)] == [least, most]
 
 
 def test_loops_beside_blocks() -> None:

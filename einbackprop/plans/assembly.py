@@ -135,11 +135,16 @@ class Assembly:
         self.constants[name] = call
         return name
 
-    def emit(self, word: str, template: str, *views: View, out: View | None = None, flops: int = 0) -> None:
-        """Write a step; ``{n}`` in the template is views[n], ``{out}`` what it writes to."""
+    def emit(
+        self, word: str, template: str, *views: View, out: View | None = None, flops: int = 0, shares: int = 1
+    ) -> None:
+        """Write a step; ``{n}`` in the template is views[n], ``{out}`` what it writes to.
+
+        It goes over one of so many ``shares`` of the views.
+        """
         every = views if out is None else (*views, out)
         text = template.replace("{out}", f"{{{len(views)}}}")
-        nbytes = sum(view.size * view.dtype.itemsize for view in every)
+        nbytes = sum(view.size * view.dtype.itemsize for view in every) // shares
         root = out.root if out else None
         self.steps.append(Step(word, text, every, root, flops, nbytes, self.equation, self.loop, self.phase))
 

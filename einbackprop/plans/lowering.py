@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 
@@ -117,15 +117,25 @@ def ready(
 
 def planned(program: Program, weak: frozenset[str], *, reuse: bool, interface: Interface) -> Plan:
     """The plan of a program that has been prepared: with several workers, where they do not wait for products."""
-    for count in dict.fromkeys((workers.available(), 1)):
+
+    def begun() -> Lowering:
         lowering = Lowering(program, weak, reuse=reuse)
-        lowering.work.workers = count
         lowering.orders, lowering.positions = interface.orders, interface.positions
         lowering.ranges = picking.computed_ranges(program) if interface.strict else {}
+        return lowering
+
+    return undisturbed(begun).plan(interface)
+
+
+def undisturbed(begun: Callable[[], Lowered]) -> Lowered:
+    """A lowering that has run: with several workers, where these do not wait for products."""
+    for count in dict.fromkeys((workers.available(), 1)):
+        lowering = begun()
+        lowering.work.workers = count
         lowering.run()
         if not are_disturbed(lowering.work.assembly.steps):
             break
-    return lowering.plan(interface)
+    return lowering
 
 
 def are_disturbed(steps: Sequence[Step]) -> bool:
@@ -140,6 +150,9 @@ def are_disturbed(steps: Sequence[Step]) -> bool:
         elif step.word.startswith(PRODUCTS):
             beside += step.times * step.flops
     return 0 < shared < 2 * beside
+
+
+Lowered = TypeVar("Lowered", bound="Lowering")
 
 
 class Lowering:

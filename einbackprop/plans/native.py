@@ -15,19 +15,19 @@ import numpy as np
 
 from ..core.dtypes import value_dtypes
 from ..core.letters import letters_of
-from ..core.program import Contract, Equation, Input, Program, Ref, operands
+from ..core.program import Contract, Equation, Extremum, Input, Program, Ref, operands
 from ..errors import BackendError
-from . import native_numba, picking, routines
-from .assembly import Source, compiled
+from . import native_numba, picking, regions, routines, workers
+from .assembly import Loop, Source, compiled
 from .engines import ENGINES
-from .lowering import Lowering, Plan, planned, ready
+from .lowering import Lowering, Plan, planned, ready, undisturbed
 from .native_groups import FEW, Group, Grouping, Item, equations_of
 from .native_kernel import Kernel
 from .native_loops import Writer
 from .placing import Stacks
 from .preparation import Interface
-from .views import Root, View
-from .workspace import Workspace
+from .views import Dtype, Root, View
+from .workspace import Number, Workspace, number_of
 
 Names = Mapping[str, Any]
 
@@ -85,9 +85,7 @@ def lower_natively(
     work = Workspace(program, value_dtypes(program, weak), weak, reuse=reuse)
     items = Grouping(work, Stacks(program, work.dtypes).sums).schedule(program.equations)
     program = replace(program, equations=tuple(equations_of(items)))
-    lowering = NativeLowering(program, weak, items, names, reuse=reuse)
-    lowering.run()
-    return lowering.plan(interface)
+    return undisturbed(lambda: NativeLowering(program, weak, items, names, reuse=reuse)).plan(interface)
 
 
 class NativeLowering(Lowering):
@@ -136,7 +134,7 @@ class NativeLowering(Lowering):
     @property
     def is_whole(self) -> bool:
         """Whether one function of loops is all that there is to call."""
-        return len(self.items) == 1 and len(self.kernels) == 1
+        return len(self.items) == 1 and len(self.kernels) == 1 and not self.kernels[0].rows
 
     def loops(self, number: int, group: Group) -> None:
         """A group as a function of loops."""
@@ -144,19 +142,63 @@ class NativeLowering(Lowering):
         work.at = number
         names = {equation.out.name for equation in group.members}
         kept = {name for name in names if work.last.get(name, -1) >= number + len(group.members)} | group.sums
-        kernel = Kernel(f"loops{len(self.kernels) + 1}")
+        shares = self.shares(group)
+        kernel = Kernel(f"loops{len(self.kernels) + 1}", rows=group.rows[:1] if len(shares) > 1 else "")
         for equation in group.members:
             out = equation.out
             if out.name in kept:
                 work.define(out.name, self.lying(out))
         Writer(work, group, kernel, self.texts, kept).write()
         self.kernels.append(kernel)
-        if len(self.items) == 1:
+        if self.is_whole:
             kernel.inputs = [work.values[i.ref.name].root for i in self.program.inputs]
         for equation in group.members:
             self.listed(equation, kernel.name, kept)
         work.assembly.equation = ""
-        work.assembly.emit("native loops", kernel.call, *kernel.views())
+        if kernel.rows:
+            self.share(kernel, group, shares)
+        else:
+            work.assembly.emit("native loops", kernel.call, *kernel.views())
+
+    def shares(self, group: Group) -> list[Sequence[tuple[slice]]]:
+        """The rows of each worker: one part of them for each, if a group goes over much memory."""
+        work, names = self.work, {equation.out.name for equation in group.members}
+        outer = {ref.name: ref for e in group.members for ref in operands(e) if ref.name not in names}
+        nbytes = sum(prod(work.shape(ref.indices)) * work.dtypes[name].itemsize for name, ref in outer.items())
+        if not group.rows or nbytes < regions.LARGE:
+            return [()]
+        rows = workers.shares(range(work.sizes[group.rows[0]]), work.workers)
+        return [((slice(share[0], share[-1] + 1),),) for share in rows if share]
+
+    def share(self, kernel: Kernel, group: Group, shares: list[Sequence[tuple[slice]]]) -> None:
+        """Have several workers call a function of loops, each for its rows, and put their sums together."""
+        work, assembly = self.work, self.work.assembly
+        sums = [equation for equation in group.members if equation.out.name in kernel.partial]
+        totals = {}
+        for equation in sums:
+            own, place = kernel.partial[equation.out.name], work.values[equation.out.name]
+            same = own.dtype == place.dtype and self.factor(equation) == 1
+            totals[equation.out.name] = place if same else work.allocate(own.term, own.dtype)
+            assembly.emit("fill", f"{{out}}.fill({neutral(equation, own.dtype)})", out=totals[equation.out.name])
+        assembly.loop = Loop(("i0",), assembly.function(shares), len(shares), workers=len(shares))
+        assembly.emit("native loops", kernel.call, *kernel.views(), shares=len(shares))
+        assembly.phase = "after"
+        for equation in sums:
+            own, total = kernel.partial[equation.out.name], totals[equation.out.name]
+            add = {"max": "maximum", "min": "minimum"}[equation.kind] if isinstance(equation, Extremum) else "add"
+            assembly.emit("sum of workers", f"{add}({{out}}, {{0}}, out={{out}})", own, out=total)
+        assembly.loop, assembly.phase = None, "each"
+        for equation in sums:
+            total, place = totals[equation.out.name], work.values[equation.out.name]
+            if total is not place:
+                factor = self.factor(equation)
+                whole = "copyto({out}, {0}, 'unsafe')"
+                scaled = f"multiply({{0}}, {factor!r}, {{out}}, casting='unsafe')"
+                assembly.emit("sum of workers", whole if factor == 1 else scaled, total, out=place)
+
+    def factor(self, equation: Equation) -> Number:
+        """What a sum is multiplied by at its end."""
+        return number_of(equation.factor, self.work.sizes) if isinstance(equation, Contract) else 1
 
     def listed(self, equation: Equation, name: str, kept: set[str]) -> None:
         """A line of the plan that says which loops an equation is in; memory for its value is made there."""
@@ -205,6 +247,16 @@ class NativeLowering(Lowering):
             f"    {names}= map(arranged, {interface.admitted}, ({dtypes}))",
             f"    {kernel.call}",
         ]
+
+
+def neutral(equation: Equation, dtype: Dtype) -> str:
+    """The text of what a sum or an extremum begins with."""
+    if not isinstance(equation, Extremum):
+        return "0"
+    info = np.iinfo(dtype) if dtype.kind == "i" else None
+    least, most = (info.min, info.max) if info else (-np.inf, np.inf) if dtype.kind == "f" else (False, True)
+    number = least if equation.kind == "max" else most
+    return f"float('{number}')" if dtype.kind == "f" else str(number)
 
 
 def full_shape(declared: Input, root: Root) -> tuple[int, ...]:

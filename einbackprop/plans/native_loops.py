@@ -54,8 +54,9 @@ class Writer:
         self.kernel.body = [*self.opening, *lines, *self.closing]
 
     def loop(self, letter: str, lines: Sequence[str]) -> list[str]:
-        """A loop around lines."""
-        return [f"for {self.variable(letter)} in range({self.work.sizes[letter]}):", *indented(lines or ["pass"])]
+        """A loop around lines: over all entries of a letter, or over the rows of one worker."""
+        among = "first, last" if letter == self.kernel.rows else self.work.sizes[letter]
+        return [f"for {self.variable(letter)} in range({among}):", *indented(lines or ["pass"])]
 
     def variable(self, letter: str) -> str:
         """The variable of a letter: the letter itself, if Python has no other opinion of it."""
@@ -146,10 +147,11 @@ class Writer:
         out = equation.out
         start, name = initial(equation, accumulator), self.scalar(out.name)
         size = prod(self.work.sizes[i] for i in out.indices)
-        target = self.storage(out)
+        is_partial, wide = bool(self.kernel.rows), np.dtype(accumulator.rstrip("_"))
+        same = is_partial or self.is_exact(equation, accumulator)
+        target = self.partial(out, wide) if is_partial else self.storage(out)
         if out.indices:
-            same = self.is_exact(equation, accumulator)
-            array = target if same else self.scratch(out, np.dtype(accumulator.rstrip('_')), "")
+            array = target if same else self.scratch(out, wide, "")
             entry = self.entry(array, out.indices)
             self.opening += [f"for each in range({size}):", f"    {array.name}[each] = {start}"]
             finished = self.finished(equation, f"{array.name}[each]", accumulator)
@@ -157,8 +159,15 @@ class Writer:
         else:
             entry = f"r{name[1:]}"
             self.opening.append(f"{entry} = {start}")
-            self.closing.append(f"{target.name}[0] = {self.finished(equation, entry, accumulator)}")
+            self.closing.append(f"{target.name}[0] = {entry if same else self.finished(equation, entry, accumulator)}")
         return combined(equation, entry, text)
+
+    def partial(self, out: Ref, dtype: Dtype) -> Stored:
+        """Memory of a worker for what it makes of its rows, which is part of a sum over all of them."""
+        root = self.work.assembly.root(self.work.shape(out.indices), dtype)
+        self.kernel.own.append(root)
+        self.kernel.partial[out.name] = View.of(root, out.indices)
+        return Stored(self.kernel.array(root), dense_steps(root.shape), dtype)
 
     def is_exact(self, equation: Equation, accumulator: str) -> bool:
         """Whether a sum is the value as it is."""
@@ -299,6 +308,7 @@ class Writer:
         """Memory for the letters that are not rows."""
         shape = [1 if i in rows else self.work.sizes[i] for i in out.indices]
         root = self.work.assembly.root(shape, dtype)
+        self.kernel.own += [root] * bool(self.kernel.rows)
         steps = tuple(0 if i in rows else s for i, s in zip(out.indices, dense_steps(shape), strict=True))
         return Stored(self.kernel.array(root), steps, dtype)
 

@@ -90,7 +90,7 @@ def compiled() -> dict[str, Any]:
     power_of_two = power_intrinsic()
 
     def loops(*types: str) -> Decorator:
-        signature = numba.int64(*(array_type(text) for text in types))
+        signature = numba.int64(*(parameter_type(text) for text in types))
         decorator: Decorator = numba.njit([signature], nogil=True, error_model="numpy")
         return decorator
 
@@ -106,10 +106,15 @@ def compiled() -> dict[str, Any]:
     return {**SCALARS, **names, **wide, **narrow}
 
 
-def array_type(text: str) -> Any:
-    """The type of ``"float64 2"``, a C-ordered array of two axes; one that begins with ``out`` is written to."""
-    *out, dtype, axes = text.split()
+def parameter_type(text: str) -> Any:
+    """The type of ``"index"``, or of ``"float64 2"``, a C-ordered array of two axes.
+
+    An array whose text begins with ``out`` is written to.
+    """
     numba = import_module("numba")
+    if text == "index":
+        return numba.int64
+    *out, dtype, axes = text.split()
     return numba.types.Array(numba.from_dtype(np.dtype(dtype)), int(axes), "C", readonly=not out)
 
 
