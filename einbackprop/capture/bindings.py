@@ -438,7 +438,8 @@ class Returned:
         if level > DEEPEST:
             raise too_deep(value)
         if type(value) is Selection:
-            value = value.picked()
+            with self.recorder.on_the_line_of(value.mask.buffer.name):  # no statement is running any more
+                value = value.picked()
         if is_output(value):
             array = pointwise.lift(self.recorder, value)
             with self.recorder.on_the_line_of(array.buffer.name):

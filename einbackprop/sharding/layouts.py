@@ -17,9 +17,9 @@ from math import prod
 from typing import Literal
 
 from ..core.dtypes import Dtype, value_dtypes, weak_values
-from ..core.letters import letters_of
-from ..core.program import Contract, Equation, Extremum, MatrixFunction, Opaque, Ref, operands
+from ..core.program import Contract, Equation, Extremum, Ref, operands
 from ..core.recurrences import Recurrence, blocks, flat
+from .arithmetic import operations
 from .mesh import Placement
 
 Kind = Literal["all-reduce", "all-gather", "reduce-scatter"]
@@ -165,8 +165,9 @@ class Layouts:
         for axis, length in self.axes.items():
             if length == 1:  # one device has all of it
                 continue
-            own = letter_on(axis, out.indices, layout)
-            lying = {ref: letter_on(axis, ref.indices, layouts[ref]) for ref in refs}
+            alike = self.placement.named_alike(equation, axis)
+            own = letter_on(axis, out.indices, layout, alike)
+            lying = {ref: letter_on(axis, ref.indices, layouts[ref], alike) for ref in refs}
             letter = self._letter(equation, axis, own, lying, rounds)
             parts[axis] = letter
             for ref, other in lying.items():
@@ -181,7 +182,9 @@ class Layouts:
         kept = set(laid) - set(layout)  # what else a result lies on: each device keeps its part of what was added up
         after = [scattered(one) if one.axis in kept and one.value == out.name else one for one in after]
         after += self._unpadded(out, layout, laid, rounds, is_result)
-        return Line(equation, laid, self.local(out.indices, laid), (*before, *after), self._flops(equation, parts))
+        cut = {letter: self.axes[axis] for axis, letter in parts.items() if letter}
+        flops = operations(equation, self.sizes, cut)
+        return Line(equation, laid, self.local(out.indices, laid), (*before, *after), flops)
 
     def _letter(
         self, equation: Equation, axis: str, own: str, lying: Mapping[Ref, str], rounds: int
@@ -258,19 +261,6 @@ class Layouts:
             return Collective("reduce-scatter", axis, out.name, letter, entries // rounds, sent, rounds, can_wait)
         return Collective("all-reduce", axis, out.name, letter, entries // rounds, 2 * sent, rounds, can_wait)
 
-    def _flops(self, equation: Equation, parts: Mapping[str, str]) -> int:
-        """Additions and multiplications of an equation on one device, operands two at a time at best."""
-        cut = {letter: self.axes[axis] for axis, letter in parts.items() if letter}
-        entries = prod(-(-self.sizes[i] // cut.get(i, 1)) for i in dict.fromkeys(letters_of(equation)))
-        match equation:
-            case Contract():
-                return entries * max(len(equation.operands), 1) if len(equation.operands) > 1 else entries
-            case MatrixFunction():
-                return entries * self.sizes[equation.matrix[0]]
-            case Opaque():
-                return 0
-        return entries
-
     # What it costs
 
     @property
@@ -311,9 +301,10 @@ def scattered(one: Collective) -> Collective:
     return replace(one, kind="reduce-scatter", bytes=one.bytes // 2) if one.kind == "all-reduce" else one
 
 
-def letter_on(axis: str, indices: str, layout: Sequence[str]) -> str:
-    """The letter with which a value lies on an axis of the mesh; empty if it does not."""
-    return next((letter for letter, own in zip(indices, layout, strict=True) if own == axis), "")
+def letter_on(axis: str, indices: str, layout: Sequence[str], alike: Mapping[str, str]) -> str:
+    """The letter with which a value lies on an axis of the mesh, or that which lies alike; empty if it does not."""
+    found = next((letter for letter, own in zip(indices, layout, strict=True) if own == axis), "")
+    return alike.get(found, found)
 
 
 def whole_along(axis: str, layout: Sequence[str]) -> tuple[str, ...]:

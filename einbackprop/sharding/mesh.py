@@ -9,7 +9,8 @@ from math import prod
 
 import numpy as np
 
-from ..core.program import Dimension, Program, Ref, operands
+from ..core.interpretation import whole as whole_number
+from ..core.program import Bracket, Contract, Dimension, Equation, Program, Ref, operands
 from ..core.recurrences import Recurrence, blocks, loops
 from ..core.visible import shown
 from ..errors import ShardingError
@@ -89,7 +90,14 @@ class Placement:
             if self.letters[one] != self.letters[other]:
                 places = f"{self.letters[one]} and on {self.letters[other]}"
                 raise ShardingError(f"{one} and {other} are letters of one dimension, and lie on {places}: give one")
+        for one, axis in self.letters.items():
+            for other, found in self.letters.items():
+                if found != axis and other in self._axes_of({one: axis}):
+                    raise ShardingError(
+                        f"{one} and {other} lie alike, as one is joined of the other, and are to lie on {axis} and on "
+                        f"{found}: give one")  # fmt: skip
         self._require_free_rounds()
+        self._require_laid()
         for ref in self._values():
             self._require_apart(ref)
         for name, asked in self.outputs.items():
@@ -154,6 +162,18 @@ class Placement:
                 if self.axis(letter):
                     raise ShardingError(f"{letter} counts rounds that go on with the one before: it can lie on no axis")
 
+    def _require_laid(self) -> None:
+        """Each letter is one of an argument or a result, since these lie on the mesh as they are put there."""
+        ends = [*(declared.ref for declared in self.program.inputs), *self.program.outputs]
+        laid = {i for ref in ends for i in ref.indices}
+        for letter, axis in self.letters.items():
+            if self.program.equations and not any(self._axes_of({letter: axis}).get(i) for i in laid):
+                able = [i for d in self.program.dimensions if d.size % self.mesh.axes[axis] == 0
+                        for i in d.letters[:1] if laid.intersection(d.letters)]  # fmt: skip
+                raise ShardingError(
+                    f"{letter} is a letter of no argument and no result, so that nothing can be put on {axis} along it"
+                    + (f": {', '.join(able)} could lie there" if able else ""))  # fmt: skip
+
     def _values(self) -> Iterator[Ref]:
         yield from (declared.ref for declared in self.program.inputs)
         for equation in self.program.equations:
@@ -175,8 +195,44 @@ class Placement:
 
     def axis(self, letter: str) -> str:
         """The axis that the dimension of a letter lies on; empty if it lies on none."""
-        own = self.program.dimension(letter).letters
-        return next((axis for given, axis in self.letters.items() if given in own), "")
+        return self._axes.get(letter, "")
+
+    @cached_property
+    def _axes(self) -> Mapping[str, str]:
+        """The axis of every letter that lies on one."""
+        return self._axes_of(self.letters)
+
+    def _axes_of(self, letters: Mapping[str, str]) -> Mapping[str, str]:
+        """The axes of letters that are given, of all of their dimensions, and of those whose parts lie alike."""
+        found = {i: axis for letter, axis in letters.items() for i in self.program.dimension(letter).letters}
+        waiting = list(found)
+        while waiting:
+            letter = waiting.pop()
+            for one, other in self._alike:
+                if letter in (one, other) and self._divides(one, found[letter]) and self._divides(other, found[letter]):
+                    new = [i for i in self.program.dimension(other if letter == one else one).letters if i not in found]
+                    found |= dict.fromkeys(new, found[letter])
+                    waiting += new
+        return found
+
+    def _divides(self, letter: str, axis: str) -> bool:
+        """Whether each device along an axis has as many entries of a letter, without padding."""
+        return self.program.dimension(letter).size % self.mesh.axes[axis] == 0
+
+    @cached_property
+    def _alike(self) -> Sequence[tuple[str, str]]:
+        """Pairs of letters of a reshape whose parts lie alike: that of the joined axis, and the outermost joined in it.
+
+        A block of samples, ``b``, is a block of all their steps, ``n = (b,t)``.
+        """
+        contractions = [e for e in self.program.equations if isinstance(e, Contract)]
+        return [pair for e in contractions for bracket in e.brackets if (pair := joined(bracket, self.program.sizes))]
+
+    def named_alike(self, equation: Equation, axis: str) -> Mapping[str, str]:
+        """The joined letter for the outermost one, of the reshapes in an equation that lie on an axis with both."""
+        brackets = equation.brackets if isinstance(equation, Contract) else ()
+        pairs = [pair for bracket in brackets if (pair := joined(bracket, self.program.sizes))]
+        return {outer: whole for whole, outer in pairs if self.axis(whole) == axis == self.axis(outer)}
 
     def layout(self, indices: str) -> tuple[str, ...]:
         """The axis of the mesh that each axis of a value lies on. Of two that could, the first one does."""
@@ -205,6 +261,17 @@ class Placement:
         """The size of a letter's dimension, filled up so that each device has as many of its entries."""
         count = self.mesh.axes[axis] if (axis := self.axis(letter)) else 1
         return -(-self.program.dimension(letter).size // count) * count
+
+
+def joined(bracket: Bracket, sizes: Mapping[str, int]) -> tuple[str, str] | None:
+    """The letter of an axis in which a bracket joins others, ``n = t·b + t``, and the outermost of these."""
+    for whole, position in bracket.solved():
+        steps = sorted((whole_number(factor, sizes), letter) for factor, letter in position.terms)
+        lengths = [sizes[letter] for _, letter in steps]
+        dense = [step for step, _ in steps] == [prod(lengths[:n]) for n in range(len(steps))]
+        if len(steps) > 1 and dense and not position.constant and not position.pick and prod(lengths) == sizes[whole]:
+            return whole, steps[-1][1]
+    return None
 
 
 def told(dimension: Dimension) -> str:

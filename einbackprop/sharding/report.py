@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from ..core import visible
+import numpy as np
+
+from ..capture.tracer import Trace
 from ..core.letters import letters_of as letters_in
-from ..core.program import Program, Ref
+from ..core.program import Opaque, Program, Ref, operands
+from ..core.progress import contained
 from ..core.simplification import needed
+from ..core.visible import in_html, visible
 from ..emission.writing import inlined
 from ..errors import ShardingError
 from ..notation import pages
 from ..notation.display import columns, fitted
-from ..notation.index_notation import View, equation_text
+from ..notation.index_notation import View, equation_markup, equation_text
 from ..plans.compilation import Reading
+from ..plans.compilation import told as said_of
 from .layouts import Collective, Layouts, Line
 from .mesh import Mesh, Placement, told
 from .suggestion import suggested
@@ -26,13 +31,17 @@ from .suggestion import suggested
 if TYPE_CHECKING:
     from .running import ShardedFunction
 
-SCHEMA = 1
+SCHEMA = 2
+SUGGESTIONS = 5
+KEY = ("in parentheses: the shape of each value on one device, and the operations it takes; what is sent is counted as "
+       "rings of devices send it, in {}")  # fmt: skip
+HEAD = ("line", "formula, and how its value lies", "on one device", "operations", "sends")
 UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
 def shard(
     function: Callable[..., Any] | Program, *arguments: Any, mesh: Mapping[str, int],
-    letters: Mapping[str, str] | None = None, suggest: int = 5,
+    letters: Mapping[str, str] | None = None, suggest: int | None = None,
     outputs: Mapping[str, Mapping[str, str]] | None = None, pad: bool = False,
 ) -> Sharding | Suggestions:  # fmt: skip
     """What a function costs with its letters on the axes of a mesh of devices. No engine is needed for it.
@@ -48,9 +57,9 @@ def shard(
     letters : mapping of letter to axis
         Which dimensions lie on which axes: ``{"b": "data", "j": "model"}``. An array lies on an axis with one of its
         letters at most; one whose letters are of one dimension lies there with the first.
-    suggest : int
-        Without letters: how many ways to put them there are shown, those that move least first, of those that leave a
-        device no more than three quarters of the work for each letter.
+    suggest : int, optional
+        Without letters: how many ways to put them there are shown, 5 unless given, those that move least first, of
+        those that leave a device no more than three quarters of the work for each letter.
     outputs : mapping of result to (mapping of letter to axis), optional
         Results that are to lie on further axes, by the names that the report has: with ``{"dW": {"i": "data"}}`` each
         device along ``data`` keeps its part of a sum over the samples, after a reduce-scatter. (On processors XLA adds
@@ -81,6 +90,23 @@ def shard(
     [('all-reduce', 'model', 't1', 48)]
     """
     program, reading = program_of(function, arguments)
+    trace = None if reading is None else reading.trace
+    return placed(program, mesh, letters, suggest, outputs, pad, Origin(reading, trace))
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a program comes from: the function that was read, which can be run on a mesh, and its trace, with notes."""
+
+    reading: Reading | None = None
+    trace: Trace | None = None
+
+
+def placed(
+    program: Program, mesh: Mapping[str, int], letters: Mapping[str, str] | None, suggest: int | None,
+    outputs: Mapping[str, Mapping[str, str]] | None, pad: bool, origin: Origin
+) -> Sharding | Suggestions:  # fmt: skip
+    """What a program costs on a mesh: see ``shard``."""
     kept = needed(program.equations, [ref.name for ref in program.outputs])
     used = set().union(*(letters_in(equation) for equation in kept))
     used |= {letter for ref in (*program.outputs, *(i.ref for i in program.inputs)) for letter in ref.indices}
@@ -89,8 +115,11 @@ def shard(
     if letters is None:
         if outputs is not None:
             raise ShardingError("outputs goes with letters: give both, or neither")
-        return Suggestions(Sharding(one, reading) for one in suggested(program, grid, suggest, pad=pad))
-    return Sharding(Placement(program, grid, letters, outputs or {}, pad), reading)
+        ways = suggested(program, grid, SUGGESTIONS if suggest is None else suggest, pad=pad)
+        return Suggestions(Sharding(one, origin) for one in ways)
+    if suggest is not None:
+        raise ShardingError("suggest finds letters: give letters, or suggest, not both")
+    return Sharding(Placement(program, grid, letters, outputs or {}, pad), origin)
 
 
 def program_of(function: Callable[..., Any] | Program, arguments: tuple[Any, ...]) -> tuple[Program, Reading | None]:
@@ -110,12 +139,12 @@ class Sharding:
     Attributes
     ----------
     placement : Placement
-    reading : Reading or None
-        The function whose program it is.
+    origin : Origin
+        Where its program comes from.
     """
 
     placement: Placement
-    reading: Reading | None = None
+    origin: Origin = Origin()
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -143,12 +172,12 @@ class Sharding:
 
     @property
     def flops(self) -> int:
-        """Additions and multiplications of each device."""
+        """Operations of each device: additions, multiplications, and pointwise functions of a number."""
         return self._layouts.flops
 
     @property
     def memory(self) -> int:
-        """Bytes that live on each device where most do."""
+        """Bytes of the values that live on each device where most do, without what an engine needs besides."""
         return self._layouts.memory
 
     def compile(self) -> ShardedFunction:
@@ -163,18 +192,18 @@ class Sharding:
         ShardingError
             A program was given, and no function.
         """
-        if self.reading is None:
+        if self.origin.reading is None:
             raise ShardingError("a program alone is not run: give shard the function and its arguments")
         from .running import ShardedFunction
 
-        return ShardedFunction(self.placement, self.reading)
+        return ShardedFunction(self.placement, self.origin.reading)
 
     def layout(self, ref: Ref) -> str:
         """A value as it lies: ``X[b_data, i]``."""
         return written(self.placement.called(ref.name), ref.indices, self.placement.laid(ref))
 
     def __str__(self) -> str:
-        return "\n".join(visible.visible(row, keep="\n") for row in self._rows())
+        return "\n".join(visible(row, keep="\n") for row in self._rows())
 
     def __repr__(self) -> str:
         with fitted():
@@ -184,22 +213,59 @@ class Sharding:
         """The report for a terminal."""
         yield f"mesh: {self.placement.mesh}"
         yield from letters_of(self.placement)
-        yield "in parentheses: the shape of each value on one device"
-        given = ", ".join(self.layout(declared.ref) for declared in self.program.inputs)
-        yield from wrap(f"takes: {given}", columns(), subsequent_indent="       ", break_long_words=False)
-        view = replace(View.of(self.program), inline=inlined(self.program))
+        yield from wrap(KEY.format(self.dtype), columns())
+        for row in self._given():
+            yield from wrap(row, columns(), subsequent_indent="       ", break_long_words=False)
+        view, code = self._view, ""
         for line in self.lines:
-            out = line.equation.out
-            if out.name in view.inline:
+            if line.equation.out.name in view.inline:
                 continue
-            _, _, made = equation_text(line.equation, view).partition(" = ")
-            shape = "×".join(map(str, line.local)) or "a number"
-            yield from wrap(f"  {self.layout(out)} = {made}   ({shape})", columns(), subsequent_indent="      ",
-                            break_long_words=False)  # fmt: skip
+            if (own := code_of(line)) != code:
+                yield from wrap(own, columns(), subsequent_indent="      ", break_long_words=False)
+                code = own
+            said = f"        {self.layout(line.equation.out)} = {made(line, view)}   ({cost_of(line)})"
+            yield from wrap(said, columns(), subsequent_indent="            ", break_long_words=False)
             for one in line.collectives:
-                yield from wrap(self._said(one), columns() - 8, initial_indent="        ",
-                                subsequent_indent="          ", break_long_words=False)  # fmt: skip
+                yield from wrap(self._said(one), columns() - 12, initial_indent="            ",
+                                subsequent_indent="              ", break_long_words=False)  # fmt: skip
         yield from wrap(self.total, columns(), subsequent_indent="    ")
+        for note in self.notes:
+            yield from wrap(note, columns(), initial_indent="note: ", subsequent_indent="      ")
+
+    def _given(self) -> Iterator[str]:
+        """The arguments, and the constant arrays that lines read."""
+        yield f"takes: {', '.join(self.layout(declared.ref) for declared in self.program.inputs)}"
+        inline = self._view.inline
+        kept = {ref.name: ref for line in self.lines for ref in operands(line.equation)
+                if ref.name in self.program.constants and ref.indices and ref.name not in inline}  # fmt: skip
+        if kept:
+            called = self.placement.called
+            names = [written(called(name), ref.indices, ("",) * len(ref.indices)) for name, ref in kept.items()]
+            yield f"keeps: {', '.join(names)}"
+
+    @property
+    def _view(self) -> View:
+        """The names of values; constants that stand in formulas are no lines."""
+        return replace(View.of(self.program), inline=inlined(self.program))
+
+    @property
+    def dtype(self) -> str:
+        """The dtypes of the floating-point arguments."""
+        kinds = dict.fromkeys(declared.dtype for declared in self.program.inputs)
+        return " and ".join(kind for kind in kinds if np.dtype(kind).kind in "fc") or "float64"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader should know: what stays as it was in this run, and axes of the mesh that nothing lies on."""
+        placement, trace = self.placement, self.origin.trace
+        found = [] if trace is None else [*trace.frozen.values(), *(note for note in trace.notes if note.only_here)]
+        stay = [said_of(note) for note in found]
+        opaque = [line.equation for line in self.lines if isinstance(line.equation, Opaque)]
+        unread = [f"{placement.called(one.out.name)} was not read ({one.reason}), and is not counted" for one in opaque]
+        used = {placement.axis(letter) for dimension in self.program.dimensions for letter in dimension.letters}
+        idle = [f"nothing lies on {axis}: its {count} devices do the same work"
+                for axis, count in placement.mesh.axes.items() if axis not in used and count > 1]  # fmt: skip
+        return tuple(dict.fromkeys([*stay, *unread, *idle]))
 
     def _said(self, one: Collective) -> str:
         """A collective in words."""
@@ -216,23 +282,23 @@ class Sharding:
     @property
     def total(self) -> str:
         """What it costs, as a sentence."""
-        counts = {kind: sum(one.kind == kind for one in self.collectives)
+        counts = {kind: sum(one.rounds for one in self.collectives if one.kind == kind)
                   for kind in ("all-reduce", "reduce-scatter", "all-gather")}  # fmt: skip
-        said = " and ".join(f"{n} {kind}{'s' * (n > 1)}" for kind, n in counts.items() if n)
+        said = enumerated([f"{n} {kind}{'s' * (n > 1)}" for kind, n in counts.items() if n])
         waiting = [one for one in self.collectives if one.can_wait]
         axes = dict.fromkeys((one.kind, one.axis) for one in waiting)
         together = "one" if len(axes) == 1 else str(len(axes))
         late = f" ({len(waiting)} can wait and be {together})" if len(waiting) > len(axes) else ""
         moved = f"sends {amount(self.bytes)} in {said}{late}" if said else "sends nothing"
-        return (f"each device: {moved}, computes {self.flops:,} additions and multiplications, and holds at most "
-                f"{amount(self.memory)}")  # fmt: skip
+        work = f"computes {self.flops:,} operation{'s' * (self.flops != 1)}"
+        return f"each device: {moved}, {work}, and holds {amount(self.memory)} where it holds most"
 
     def to_json(self) -> str:
         """All of it as data. ``schema`` is the version of its form."""
         lines = [
             {
                 "value": self.placement.called(line.equation.out.name), "equation": equation_text(line.equation),
-                "line": line.equation.source.line if line.equation.source else None,
+                **source_of(line), "dtype": self._layouts.dtypes[line.equation.out.name].name,
                 "layout": self.layout(line.equation.out), "local": line.local, "flops": line.flops, "held": line.held,
                 "collectives": [
                     {"kind": one.kind, "axis": one.axis, "value": self.placement.called(one.value),
@@ -246,18 +312,45 @@ class Sharding:
             "schema": SCHEMA, "mesh": dict(self.placement.mesh.axes), "letters": dict(self.placement.letters),
             "padded": {i: size for i in self.placement.letters
                        if (size := self.placement.padded(i)) != self.program.dimension(i).size},
+            "dimensions": [{"letters": [*d.letters], "size": d.size, "axis": self.placement.axis(d.letters[0]) or None}
+                           for d in self.program.dimensions],
             "inputs": [self.layout(declared.ref) for declared in self.program.inputs], "lines": lines,
-            "bytes": self.bytes, "flops": self.flops, "memory": self.memory,
+            "bytes": self.bytes, "flops": self.flops, "memory": self.memory, "notes": self.notes,
         }, ensure_ascii=False, indent=1)  # fmt: skip
 
     def to_html(self) -> str:
         """The report as one page, with nothing in it from elsewhere."""
         title = f"letters on {self.placement.mesh}"
-        body = f"<section><pre>{visible.in_html(str(self))}</pre></section>"
-        return pages.page(title, pages.article([pages.heading(title), body]))
+        return pages.page(title, pages.article([pages.heading(title), self.part()]))
+
+    def part(self) -> str:
+        """The report for a page: a table of the lines, formulas in the colours of their letters."""
+        axes = letters_of(self.placement, 10**6)[0]
+        head = "".join(f'<th scope="col">{in_html(cell)}</th>' for cell in HEAD)
+        rows = "".join(f"<tr>{row}</tr>" for row in self._cells())
+        first = "".join(map(note_html, (axes, *self._given(), KEY.format(self.dtype))))
+        table = f'<table class="plan"><tr>{head}</tr>{rows}</table>'
+        body = f"{pages.legend(self.program.dimensions)}{first}{table}{note_html(self.total)}"
+        return f"<section>{body}</section>{pages.listed('Notes', self.notes)}"
+
+    def _cells(self) -> Iterator[str]:
+        """The rows of the table."""
+        view, code = self._view, ""
+        for line in self.lines:
+            if line.equation.out.name in view.inline:
+                continue
+            own = code_of(line)
+            shown, code = own if own != code else "", own
+            text = f"{self.layout(line.equation.out)} = {made(line, view)}"
+            markup = contained("a formula on the page", partial(equation_markup, line.equation, view), ())
+            formula = pages.formula(markup, text) + f"<br/><code>{in_html(self.layout(line.equation.out))}</code>"
+            local = "×".join(map(str, line.local)) or "a number"
+            sent = "<br/>".join(in_html(self._said(one)) for one in line.collectives)
+            cells = [f"<code>{in_html(shown)}</code>", formula, local, f"{line.flops:,}", sent]
+            yield "".join(f"<td>{cell}</td>" for cell in cells)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": str(self), "text/html": f"<pre>{visible.in_html(str(self))}</pre>"}
+        return {"text/plain": str(self), "text/html": pages.article([self.part()])}
 
 
 class Suggestions(tuple[Sharding, ...]):
@@ -272,7 +365,7 @@ class Suggestions(tuple[Sharding, ...]):
     def __str__(self) -> str:
         rows = [(", ".join(f"{letter}={axis}" for letter, axis in one.placement.letters.items()), amount(one.bytes),
                  amount(one.memory), f"{one.flops:,}") for one in self]  # fmt: skip
-        rows = [("on the axes", "sends", "holds at most", "computes"), *rows]
+        rows = [("on the axes", "sends", "holds", "operations"), *rows]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         placement = self[0].placement
@@ -289,19 +382,54 @@ class Suggestions(tuple[Sharding, ...]):
     def to_html(self) -> str:
         """The table and the reports as one page."""
         title = f"letters on {self[0].placement.mesh}"
-        body = "".join(f"<section><pre>{visible.in_html(str(part))}</pre></section>" for part in (self, *self))
-        return pages.page(title, pages.article([pages.heading(title), body]))
+        table = f"<section><pre>{in_html(str(self))}</pre></section>"
+        return pages.page(title, pages.article([pages.heading(title), table, *(one.part() for one in self)]))
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"text/plain": str(self), "text/html": f"<pre>{visible.in_html(str(self))}</pre>"}
+        return {"text/plain": str(self), "text/html": f"<pre>{in_html(str(self))}</pre>"}
 
 
-def letters_of(placement: Placement) -> list[str]:
-    """The letters of a program, their sizes, and on which axes they lie."""
+def note_html(text: str) -> str:
+    """A paragraph about a table."""
+    return f'<p class="note">{in_html(text)}</p>'
+
+
+def made(line: Line, view: View) -> str:
+    """What a line computes, without its name."""
+    return equation_text(line.equation, view).partition(" = ")[2]
+
+
+def cost_of(line: Line) -> str:
+    """The shape of a value on one device, and the operations that it takes."""
+    shape = "×".join(map(str, line.local)) or "a number"
+    return f"{shape}: {line.flops:,}" if line.flops else shape
+
+
+def code_of(line: Line) -> str:
+    """The user's line that an equation comes from; empty where that is none, as in what is derived."""
+    source = source_of(line)
+    return f"{source['line']:4}  {source['code']}" if source else ""
+
+
+def source_of(line: Line) -> dict[str, Any]:
+    """The place of that line as data."""
+    if line.equation.source is None:
+        return {}
+    source = line.equation.source.shown
+    return {"file": source.file, "line": source.line, "code": source.code}
+
+
+def enumerated(parts: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join([part for part in (", ".join(parts[:-1]), *parts[-1:]) if part])
+
+
+def letters_of(placement: Placement, width: int | None = None) -> list[str]:
+    """The letters of a program, their sizes, and on which axes they lie, in rows that fit a terminal or a width."""
     parts = [told(d) + (f" on {axis}" if (axis := placement.axis(d.letters[0])) else "")
              + (f", padded to {padded}" if (padded := placement.padded(d.letters[0])) != d.size else "")
              for d in placement.program.dimensions]  # fmt: skip
-    return wrap("letters: " + ",  ".join(parts), columns(), subsequent_indent="         ")
+    return wrap("letters: " + ",  ".join(parts), width or columns(), subsequent_indent="         ")
 
 
 def written(name: str, indices: str, layout: Sequence[str]) -> str:

@@ -29,18 +29,27 @@ def suggested(program: Program, mesh: Mesh, most: int, *, pad: bool = False) -> 
     """
     if isinstance(most, bool) or not isinstance(most, int) or most < 1:
         raise ShardingError(f"suggest is how many ways to place letters are shown, at least 1, not {shown(most)}")
-    found: dict[tuple[tuple[str, str], ...], tuple[tuple[int, int], Placement]] = {}
+    found: dict[frozenset[tuple[int, frozenset[str]]], tuple[tuple[int, int], Placement]] = {}
     whole = Placement(program, mesh, {}, pad=pad)
     for letters in single(program, mesh):
         placement = placed(whole, letters)
         layouts = None if placement is None else Layouts(placement)
         if layouts is not None and is_useful(layouts):
             better, cost = improved(layouts)
-            found[tuple(sorted(better.letters.items()))] = cost, better
+            found.setdefault(apart_from_names(better), (cost, better))
     if not found:
         raise ShardingError(f"no letters of this program can lie on all axes of {mesh}")
     ranked = sorted(found.values(), key=lambda one: (one[0], len(one[1].letters)))
     return [placement for _, placement in ranked[:most]]
+
+
+def apart_from_names(placement: Placement) -> frozenset[tuple[int, frozenset[str]]]:
+    """Which letters lie together on how many devices: the same of two placements with axes of one length exchanged."""
+    letters = {letter for dimension in placement.program.dimensions for letter in dimension.letters}
+    return frozenset(
+        (count, frozenset(letter for letter in letters if placement.axis(letter) == axis))
+        for axis, count in placement.mesh.axes.items()
+    )
 
 
 def single(program: Program, mesh: Mesh) -> Iterator[dict[str, str]]:

@@ -307,7 +307,7 @@ _SHARDED: _Options = {
     "--output": {"type": _output, "action": "append", "metavar": "NAME:LETTER=AXIS,…",
                  "help": "a result that is to lie on a further axis: dW:i=data; may be repeated"},
     "--pad": {"action": "store_true", "help": "fill up sizes that do not divide among the devices"},
-    "--suggest": {"type": _count, "default": 5, "metavar": "N",
+    "--suggest": {"type": _count, "metavar": "N",
                   "help": "without --letters: how many ways to show of those that share work, by what they move: 5"},
     "--wrt": {"action": "append", "default": [], "metavar": "NAME",
               "help": "take the gradient of EXPRESSION with respect to this; may be repeated"},

@@ -132,22 +132,23 @@ def read_script(script: str, expression: str, setup: str = "", seed: int = 0, te
 
 
 def shard_script(
-    script: str, expression: str, mesh: Mapping[str, int], letters: Mapping[str, str] | None, suggest: int = 5,
-    wrt: Sequence[str] = (), setup: str = "", seed: int = 0, outputs: Mapping[str, Mapping[str, str]] | None = None,
-    pad: bool = False,
+    script: str, expression: str, mesh: Mapping[str, int], letters: Mapping[str, str] | None,
+    suggest: int | None = None, wrt: Sequence[str] = (), setup: str = "", seed: int = 0,
+    outputs: Mapping[str, Mapping[str, str]] | None = None, pad: bool = False,
 ) -> "Sharding | Suggestions":  # fmt: skip
     """Run a script, and say what an expression among its names costs on a mesh; with ``wrt``, what its gradient does.
 
     Raises as `check_script` does, and ShardingError.
     """
-    from einbackprop.sharding.report import shard  # it loads plans, which no other subcommand here needs
+    from einbackprop.sharding.report import Origin, placed  # it loads plans, which no other subcommand here needs
 
     if wrt:
-        program = derive_script(script, expression, wrt, setup, seed).program
+        program, trace = derive_script(script, expression, wrt, setup, seed).program, None
     else:
         with run(script, setup, seed) as names:
-            program = _traced(reach_of(names, {"EXPRESSION": expression}, os.path.basename(script)), names).alone
-    return shard(program, mesh=mesh, letters=letters, suggest=suggest, outputs=outputs, pad=pad)
+            trace = _traced(reach_of(names, {"EXPRESSION": expression}, os.path.basename(script)), names)
+            program = trace.alone
+    return placed(program, mesh, letters, suggest, outputs, pad, Origin(trace=trace))
 
 
 class Shown(Protocol):
