@@ -62,11 +62,16 @@ ASKED = {
         "of reseau.poids[0] reseau.poids[1] reseau.biais[0] reseau.biais[1]"],
     "gmm_gradient": ["--loss log_likelihood(X, logits, mu, log_sigma) "
                      "--grads log_likelihood_grad(X, logits, mu, log_sigma) of logits mu log_sigma"],
+    "gradient_holder": ["--both batch_loss_and_grad(p, xs, labels) of p"],
     "grad_check": ["--loss compute_loss(params, X, Y) --grads backprop(params, X, Y) of params"],
     "gru_cell": ["--forward grucell.forward(x, h_prev) --backward grucell.backward(dout) --grads returned, "
                  + ", ".join(f"grucell.d{name}" for name in GATES) + " of x h_prev "
                  + " ".join(f"grucell.{name}" for name in GATES)],
     "hinge_network": ["--loss hinge(forward(p, x)[0], y) --grads backward(p, forward(p, x)[1], y) of p"],
+    "polar_inputs": [
+        "--both step(net) of net.layers[0].W net.layers[0].b net.layers[1].W net.layers[1].b",
+        "--forward dense.forward(x) --backward dense.backward(dout) --grads returned, dense.dW, dense.db of x dense.W "
+        "dense.b", "--forward net.forward(x) --backward net.backward(dout) of x"],
     "poisson": ["--loss negloglik(beta) --grads score(beta) of beta"],
     "rated_rows": ["--both (lambda olds, found: (found[0], [(old - new) / 0.05 for old, new in zip(olds, found[1:])]))("
                    "[P + 0, Q + 0, sesgo_p + 0, sesgo_u + 0], step()) of P Q sesgo_p sesgo_u"],
@@ -221,18 +226,19 @@ def told(proposal: Proposal) -> str:
 
 ALONE = ("xor_number_by_number", "factors_in_loops", "gate_and_loss", "handed_to_adam", "started_elsewhere",
          "attributes_by_name")
-"""Scripts of which each asks something that no other one does."""
+"""Scripts of which each asks something that no other one does; most of them in their steps."""
+ALWAYS = (*ALONE, "gradient_holder", "polar_inputs")
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", dict.fromkeys([*some(ASKED, 2), *ALONE]))
+@pytest.mark.parametrize("name", dict.fromkeys([*some(ASKED, 2), *ALWAYS]))
 def test_loss_gradients_and_arguments_are_found(name: str) -> None:
     assert [told(proposal) for proposal in proposed(str(PASTED / f"{name}.py"))] == ASKED[name]
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", dict.fromkeys(
-    [*(name for name in some((*ASKED, *FLAT, "updating_layers"), 2) if name not in SLOW), *ALONE]))
+    [*(name for name in some((*ASKED, *FLAT, "updating_layers"), 2) if name not in SLOW), *ALWAYS]))
 def test_what_is_found_is_right(name: str) -> None:
     found = list(outcomes(str(PASTED / f"{name}.py")))
     assert [outcome.report.headline.partition(":")[0] for outcome in found if outcome.report] == ["right"] * len(found)
@@ -253,6 +259,26 @@ def test_a_backward_that_updates_is_asked_for_its_gradients() -> None:
     assert told(proposal) == ("--forward dense.forward(x) --backward dense.backprop(dout, learn_rate) "
                               "of x dense.weights dense.offsets")  # fmt: skip
     assert proposal.notes[0] == UPDATING
+
+
+@pytest.mark.parametrize("before", [
+    "y = rng.normal(size=5)  # the '#1' targets\nW = rng.normal(size=3)\n",
+    "# y\ny = rng.normal(size=5)\n# W\nW = rng.normal(size=3)\n",
+    "y = rng.normal(size=5)\nW = rng.normal(\n    size=3)\n",
+    "y = rng.normal(size=5)\nW = rng.normal(size=3)\ndef f(x):\n    return x\n",
+    "y = rng.normal(size=5)\nfor k in range(2):\n    y = y + k\nW = rng.normal(size=3)\n",
+])
+def test_statements_are_made_a_function_whatever_stands_before_them(before: str, tmp_path: Path) -> None:
+    """A line is needed for its head: those before it say the same with one line less, and later ones stay in theirs."""
+    head = "import numpy as np\nrng = np.random.default_rng(0)\nX = rng.normal(size=(5, 3))\n"
+    text = f"{head}{before}e = X @ W - y\nloss = 0.5 * np.sum(e ** 2)\ndW = X.T @ e\n"
+    script = tmp_path / "script.py"
+    script.write_text(text, encoding="utf-8")
+    (outcome,) = outcomes(str(script))
+    assert outcome.report is not None
+    assert outcome.report.headline == "right: 1 gradient"
+    first = text[: text.index("e = X")].count("\n") + 1
+    assert [line.line for line in outcome.report.lines if line.code.startswith("dW")] == [first + 2]
 
 
 @pytest.mark.parametrize("name", [*FLAT, "updating_layers"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from einbackprop.checking.naming import path_of
-from einbackprop.core.source import parse_python
+from einbackprop.core.source import callee, parse_python
 from einbackprop.errors import ScriptError
 
 from ..questions import Question
@@ -68,22 +69,44 @@ def of_updating_backwards(
     Those of which a gradient is a multiple of that of the loss, and those that may have been given another loss.
     """
     text = Rewriting(source)
+    made_over: list[Flat] = []
     for flat in flats:
         if flat.is_whole and GRADIENTS.search(flat.scope.function.name if flat.scope.function else ""):
             moved = {one.of for one in flat.gradients}
             returned = "" if {one.strip() for one in flat.returned.strip("()").split(",")} <= moved else flat.returned
             made = as_function(text.text, flat, "", returned)
             text = Rewriting(made.text, text.added | made.added)
+            made_over.append(flat)
     found: tuple[list[Proposal], list[Proposal]] = ([], [])
     if text.added:
         with suppress(ScriptError), again(text) as (names, _):
             script = script_of(parse_python(text.text))
             search = FunctionSearch(script, names, Trials(names), text.text)
+            rewritten = {flat.scope.function.name for flat in made_over if flat.scope.function}
             for proposal in search.all():
+                if relies_on(proposal, rewritten, script):
+                    continue
                 note = "what is updated is returned in the place of that"
                 found[not proposal.is_likely].append(
                     replace(proposal, source=text, notes=(note, *proposal.notes)))
     return found
+
+
+def relies_on(proposal: Proposal, rewritten: set[str], script: Script) -> bool:
+    """Whether a question is of none of some functions, but of one that calls them: it needs what they no longer do."""
+    asked = called_in(parse_python(proposal.expression, "eval"))
+    reached, waiting = set(asked), list(asked)
+    while waiting:
+        for function in script.functions(waiting.pop()):
+            new = called_in(function.node) - reached
+            reached |= new
+            waiting += new
+    return not asked & rewritten and bool(reached & rewritten)
+
+
+def called_in(node: ast.AST) -> set[str]:
+    """The names of all that is called in some code."""
+    return {callee(one) for one in ast.walk(node) if isinstance(one, ast.Call)}
 
 
 @dataclass(frozen=True)

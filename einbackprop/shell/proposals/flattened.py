@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, TypeGuard
 
-from einbackprop.core.source import callee, replace_statements
+from einbackprop.core.source import callee, parse_python, replace_statements
 
 from .candidates import LOSS
 from .definitions import Definition, Scope, Script, is_guard, own_nodes, receiver_of, statements_in
@@ -505,13 +505,26 @@ def executed(text: str, flat: Flat, tree: ast.Module) -> str:
 
 
 def with_room(lines: Sequence[str], margin: int, head: str) -> list[str]:
-    """Lines with a head in the last one, which is empty or a comment; else two statements before it share a line."""
-    kept = list(lines)
-    if kept and (not kept[-1].strip() or kept[-1].lstrip().startswith("#")):
-        return [*kept[:-1], " " * margin + head]
-    if len(kept) > 1 and kept[-2].strip():
-        kept[-2:] = [f"{kept[-2]}; {kept[-1].strip()}"]
-    return [*kept, " " * margin + head]
+    """Lines with a head after them, and as many as before: one that is empty or a comment is left out, or two
+    statements share a line, as near to the end as can be, so that the code says the same.
+    """
+    same = meaning(lines, margin)
+    for n in range(len(lines) - 1, -1, -1):
+        shorter = [*lines[:n], *lines[n + 1 :]]
+        before = {lines[n - 1], lines[n - 1].partition("#")[0].rstrip()} if n else ()
+        together = [[*lines[: n - 1], f"{one}; {lines[n].strip()}", *lines[n + 1 :]] for one in before]
+        for kept in (shorter, *together):
+            if same is not None and meaning(kept, margin) == same:
+                return [*kept, " " * margin + head]
+    return [*lines, " " * margin + head]
+
+
+def meaning(lines: Sequence[str], margin: int) -> str | None:
+    """What the first lines of a script say, a body with such a margin begun perhaps; None where that is no code."""
+    try:
+        return ast.dump(parse_python("\n".join([*lines, " " * margin + "pass"])))
+    except SyntaxError:
+        return None
 
 
 def counters(flat: Flat, place: int) -> Iterator[str]:

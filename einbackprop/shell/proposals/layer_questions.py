@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from dataclasses import replace
 
 from einbackprop.checking.answers import same
@@ -10,9 +11,9 @@ from einbackprop.checking.naming import gradient_of
 from einbackprop.core.source import parse_python, substituted
 
 from ..questions import Question
-from .arguments import Resolver, arguments_in, united
+from .arguments import Resolver, arguments_in, free_names, united
 from .candidates import Layer, cotangents_of
-from .definitions import receiver_in
+from .definitions import Definition, receiver_in
 from .invention import Term
 from .proposal import Proposal
 from .roots import roots_of
@@ -23,6 +24,7 @@ def of_layer(search: Search, resolver: Resolver, layer: Layer) -> Proposal | Non
     """A layer's forward and backward, with a cotangent that is drawn."""
     cotangents = cotangents_of(layer)
     forward = resolver.call(layer.forward) if cotangents else None
+    forward = forward and with_named_arguments(forward, layer.forward, search.names)
     result = None if forward is None else search.trials(forward.setup, forward.text)
     if not cotangents or forward is None or result is None:
         return None
@@ -60,6 +62,24 @@ def of_layer(search: Search, resolver: Resolver, layer: Layer) -> Proposal | Non
     backward = f"{receiver}.{layer.backward.name}({arguments})" if receiver else (
         f"{layer.backward.name}({arguments})")
     return _tried(search, resolver, layer, Term(forward.text, united(setup)), backward, receiver)
+
+
+def with_named_arguments(call: Term, function: Definition, names: Mapping[str, object]) -> Term:
+    """A call whose arguments are names: of ``forward(np.stack([u, v]))`` the gradient is one of ``x``, neither of u nor
+    of v.
+    """
+    node = parse_python(call.text, "eval").body
+    if not isinstance(node, ast.Call):
+        return call
+    setup = list(call.setup)
+    places = [(name, n) for n, name in enumerate(function.parameters[: len(node.args)])]
+    for name, n in places:
+        given = node.args[n]
+        is_place = isinstance(given, ast.Name | ast.Attribute | ast.Subscript | ast.Constant | ast.Starred)
+        if not is_place and free_names(given) and name not in names:
+            setup.append(f"{name} = {ast.unparse(given)}")
+            node.args[n] = ast.Name(name, ast.Load())
+    return Term(ast.unparse(node), tuple(setup))
 
 
 def _tried(
