@@ -124,6 +124,32 @@ def test_the_patch_applies_and_repairs(
     assert (out, err.decode()) == (b"", "right: all 2 gradients\n")
 
 
+TWO = """import numpy as np
+
+def loss(W, b, X, T):
+    return 0.5 * np.sum((np.tanh(X @ W + b) - T) ** 2)
+
+def gradients(W, b, X, T):
+    h = np.tanh(X @ W + b)
+    d = (h - T) * (1 - h ** 2)
+    dW = X.T @ d * 2; db = d.mean(axis=0)  # of both
+    return dW, db
+"""
+
+
+def test_two_statements_of_a_line_are_both_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = tmp_path / "net.py"
+    script.write_text(TWO, encoding="utf-8")
+    setup = "rng = np.random.default_rng(0); W, b, X, T = [rng.normal(size=s) for s in ((3, 4), 4, (5, 3), (5, 4))]"
+    asked = ["check", str(script), "--loss", "loss(W, b, X, T)", "--grads", "gradients(W, b, X, T)", "--wrt", "W",
+             "--wrt", "b", "--setup", setup]  # fmt: skip
+    assert main([*asked, "--json"]) == 1
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    assert {item["write"] for item in findings} == {"dW = X.T @ d", "db = d.sum(axis=0)"}
+    assert main([*asked, "--diff"]) == 1
+    assert "\n+    dW = X.T @ d; db = d.sum(axis=0)  # of both\n" in capsys.readouterr().out
+
+
 def test_a_mistake_in_another_file_is_in_that_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files(tmp_path, MAIN.replace("d @ w,", "d @ w.T,"), HELPER.replace("x.T  #", "2 * x.T  #"))
     assert main(["check", str(tmp_path / "main.py"), *CHECK]) == 1

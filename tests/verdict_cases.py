@@ -162,6 +162,8 @@ def solved(w: Any) -> Any:
 
 add("differs, tiny", solved, lambda w: -1 / (1 + np.exp(w)), w)
 add("differs", squares, lambda W, X: squares_gradient(W, X) + np.sin(W), W, X)
+add("differs", squares, lambda W, X: squares_gradient(W, X) + np.sin(W) * (np.arange(6).reshape(3, 2) == 4), W, X,
+    is_guess=True)  # of which most is right
 add("differs", solved, lambda w: -(1 + 1e-4 * np.cos(3 * w)) / (1 + np.exp(w)), w)
 add("differs", squares, lambda W, X: squares_gradient(W, X) + np.sin(W), W, X, until=SIZES)
 add("differs, small, unrepaired", lambda W, X: np.sum(np.clip(X @ W, -1, 1) ** 2), squares_gradient, W, X)
@@ -181,6 +183,15 @@ def mean_of_squares(W: Any, X: Any) -> Any:
 
 def by_columns(W: Any, X: Any) -> Any:
     return 2 * X.T @ (X @ W) / X.shape[1]
+
+
+def scores(W: Any, X: Any) -> Any:
+    return np.sum(np.tanh(X @ W)) / np.sqrt(W.shape[1])
+
+
+def scores_gradient(W: Any, X: Any) -> Any:
+    """The root of the rows, where the loss has that of the columns."""
+    return X.T @ (1 - np.tanh(X @ W) ** 2) / np.sqrt(W.shape[0])
 
 
 def by_branch(W: Any, X: Any) -> Any:
@@ -208,6 +219,7 @@ def shortened(gradients: Callable[..., Any], most: float) -> Callable[..., Any]:
 add("elsewhere, meant", mean_of_squares, by_columns, W, SQUARE)
 add("elsewhere", mean_of_squares, bounded(by_columns, 0.1), W, SQUARE)
 add("elsewhere", mean_of_squares, by_branch, W, SQUARE)
+add("agrees, tied", scores, scores_gradient, SQUARE, X)
 add("agrees, scaled", squares, shortened(squares_gradient, 0.5), W, X)
 add("agrees, clipped, untried", squares, bounded(squares_gradient, 0.1), W, X, until=SIZES)
 add("agrees, clipped", squares, bounded(squares_gradient, 0.1), W, X)

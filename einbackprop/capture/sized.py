@@ -99,9 +99,11 @@ class Sized:
         return places, held
 
 
-DATA = re.compile(r"(?i:x(_?(train|batch|data))?\d*|data|inputs?|images?|features)")
-WEIGHTS = re.compile(r"(?i:w(_\w+|\d+)?|weights?|theta\d*|b\d*|bias|u|v|kernels?|filters?|coef\w*|params?)")
-MATRICES = re.compile(r"(?i:[wuv](_\w+|\d+)?|[wu][xhyzrfiogc]h?|weights?|theta\d*|kernels?|filters?|params?)")
+DATA = re.compile(r"(?i:xs?(_?(train|batch|data))?\d*|data|inputs?|images?|features)")
+WEIGHTS = re.compile(
+    r"(?i:w(_\w+|\d+)?|weights?|theta\d*|b\d*|bias|u|v|kernels?|filters?|coef\w*|params?)|[WUV][a-z]{1,3}\d*")
+MATRICES = re.compile(
+    r"(?i:[wuv](_\w+|\d+)?|[wu][xhyzrfiogc]h?|weights?|theta\d*|kernels?|filters?|params?)|[WUV][a-z]{1,3}\d*")
 """How people call the arrays of samples, and those that are learned; and what has several axes among these."""
 
 

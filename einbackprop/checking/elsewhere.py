@@ -34,6 +34,7 @@ from .answers import User
 from .deciding import Unclipped
 from .draws import Role, draw, parameter_role, range_role, role
 from .problems import Problem, with_arrays
+from .relations import multiples
 from .trials import Trial, tried_once
 
 Array = NDArray[Any]
@@ -111,13 +112,18 @@ def can_be_resized(array: Array) -> bool:
     return not (array.dtype.kind in "iu" and array.size > 1 and len(np.unique(array)) == array.size)
 
 
-def distinct_sizes(program: Program, free: Collection[str]) -> dict[str, int]:
-    """A size for each dimension, all different; those that are tied keep theirs."""
+def distinct_sizes(program: Program, free: Collection[str], *, tied: bool = False) -> dict[str, int]:
+    """A size for each dimension, all different; where ``tied``, one for those that have the same, that of the samples
+    aside. Those that are not free keep theirs.
+    """
     sizes = program.sizes
     taken = {d.size for d in program.dimensions if d.letters[0] not in free}
+    given: dict[int, int] = {}
     for dimension in program.dimensions:
         if dimension.letters[0] in free:
             size = next(n for n in range(SMALLEST, 10_000) if n not in taken)
+            if tied and not is_of_samples(dimension.letters[0], program):
+                size = given.setdefault(dimension.size, size)
             taken.add(size)
             sizes |= dict.fromkeys(dimension.letters, size)
     return sizes
@@ -266,6 +272,9 @@ class Elsewhere:
         Whether the time was over before all of them were tried.
     states : tuple of nested arrays
         At which some were wrong that are right at the user's sizes.
+    tied : mapping of name to str
+        The gradients that are multiples of what they should be where sizes differ that are equal in the user's code,
+        none of them that of the samples, and right wherever these are equal; and which.
     """
 
     tried: tuple[str, ...] = ()
@@ -274,6 +283,7 @@ class Elsewhere:
     certain: bool = False
     is_cut: bool = False
     states: tuple[Any, ...] = ()
+    tied: Mapping[str, str] = field(default_factory=dict)
 
 
 def look(problem: Problem, trial: Trial, program: Program | None, seed: int) -> Elsewhere:
@@ -299,6 +309,7 @@ def look(problem: Problem, trial: Trial, program: Program | None, seed: int) -> 
     tried: list[str] = []
     states: list[Any] = []
     wrong: dict[str, str] = {}
+    tied: dict[str, str] = {}
 
     def try_all() -> bool:
         if shorter and not right:
@@ -310,12 +321,35 @@ def look(problem: Problem, trial: Trial, program: Program | None, seed: int) -> 
             if there is not None:
                 tried.append(sizes)
                 new = {name: sizes for name in there.wrong if name in right and name not in wrong}
+                if new and program is not None and problem.elsewhere is None:
+                    tied.update(_where_tied(problem, trial, there, program, set(names), seed))
+                new = {name: sizes for name, sizes in new.items() if name not in tied}
                 wrong.update(new)
                 states.extend([there.state] if new else ())
         return True
 
     done = progress.in_time("trying other sizes", try_all, False)
-    return Elsewhere(tuple(tried), wrong, tuple(hides), problem.elsewhere is not None, not done, tuple(states))
+    return Elsewhere(tuple(tried), wrong, tuple(hides), problem.elsewhere is not None, not done, tuple(states), tied)
+
+
+def _where_tied(
+    problem: Problem, trial: Trial, there: Trial, program: Program, paths: set[tuple[object, ...]], seed: int
+) -> dict[str, str]:
+    """The gradients that are only multiples at other sizes, and right where sizes are equal that the user has equal.
+
+    A queries' matrix that is square by design has one size, whichever of the two a root is taken of.
+    """
+    scaled = multiples(there, np.random.default_rng(seed)) & {*there.wrong}
+    arrays = [np.asarray(get(trial.state, problem.place(declared))) for declared in program.inputs]
+    parameters = {d.ref.name for d in program.inputs if problem.place(d) in paths}
+    sizes = distinct_sizes(program, free_dimensions(program, arrays, parameters), tied=True)
+    state = resized(trial.state, program, problem.place, sizes, parameters, np.random.default_rng(seed))
+    found = _tried(replace(problem, state=state), trial.user, seed) if scaled and state is not None else None
+    own = {target.path for target in trial.targets if target.name in scaled}
+    inside = {i for declared in program.inputs if problem.place(declared) in own for i in declared.ref.indices}
+    groups = grouped((d.size, d.letters[0]) for d in program.dimensions if inside & {*d.letters})
+    equal = ["=".join(letters) for size, letters in groups.items() if len(letters) > 1 and size > 1]
+    return dict.fromkeys(scaled - {*found.wrong}, listed(equal)) if found is not None and equal else {}
 
 
 def _tried(problem: Problem, user: User, seed: int) -> Trial | None:

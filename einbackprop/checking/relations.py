@@ -24,6 +24,8 @@ STATES, DIRECTIONS = 3, 2
 """At so many states, and in so many directions at each, the two numbers explain the gradient."""
 CLOSE = 1e-6
 """How far off that may be, relative to the slopes."""
+ENTRIES, FEWEST = 16, 4
+"""Entries of a gradient that are looked at one by one, and of how many something is said."""
 SMALL = 2.0**-5
 """By how much what gradients are of is made smaller than it was drawn."""
 
@@ -32,6 +34,13 @@ def relations(trial: Trial, rng: np.random.Generator) -> dict[str, Relation]:
     """The relation of each gradient of a trial that has one, by name: not of those that are unlike the loss's."""
     slopes = _slopes_of_all(trial, _last_references(trial), rng)
     return {name: found for name, known in slopes.items() if (found := _fitted(known)) is not None}
+
+
+def multiples(trial: Trial, rng: np.random.Generator) -> set[str]:
+    """The gradients that are one number times those of the loss at the last state of a trial."""
+    slopes = _slopes_of_all(trial, _last_references(trial)[:1] * STATES, rng)
+    fits = {name: _fitted(known) for name, known in slopes.items()}
+    return {name for name, found in fits.items() if found is not None and not found.decay}
 
 
 def right_when_small(trial: Trial, rng: np.random.Generator) -> set[str]:
@@ -43,6 +52,31 @@ def right_when_small(trial: Trial, rng: np.random.Generator) -> set[str]:
     there = (Reference(trial.user.loss, state, paths, rng) for state in states)
     slopes = _slopes_of_all(trial, list(there), rng)
     return {name for name, known in slopes.items() if _fitted(known) == Relation(1.0)}
+
+
+def is_mostly_right(trial: Trial, rng: np.random.Generator) -> bool:
+    """Whether more than half of the entries of a gradient, as far as they are not 0, are what the loss says."""
+    for reference in _last_references(trial)[:1]:
+        given = trial.user.matched(trial.user.gradients(duplicate(reference.state)), reference.state).values
+        for target in trial.targets:
+            value = given.get(target.name)
+            if target.name in trial.user.unfit or value is None or np.shape(value) != target.shape:
+                continue
+            size = int(np.prod(target.shape))
+            places = rng.choice(size, min(ENTRIES, size), replace=False)
+            pairs = [(float(np.asarray(value, float).flat[n]), _slope_at(reference, target, n)) for n in places]
+            scale = max((abs(slope) for _, slope in pairs), default=0.0)
+            alike = [abs(said - slope) <= CLOSE * scale for said, slope in pairs if said or slope]
+            if len(alike) >= FEWEST and 2 * sum(alike) > len(alike):
+                return True
+    return False
+
+
+def _slope_at(reference: Reference, target: Target, place: int) -> float:
+    """The slope of the loss along one entry."""
+    way = np.zeros(target.shape)
+    way.flat[place] = 1
+    return reference.slope({target.path: way}).value
 
 
 def at_scale(state: Any, paths: Sequence[Path], times: float) -> Any:

@@ -25,7 +25,7 @@ from einbackprop.checking.guards import right_but_for_guards
 from einbackprop.checking.matching import Target
 from einbackprop.checking.penalties import in_doubt, penalties_among
 from einbackprop.checking.problems import Problem
-from einbackprop.checking.relations import relations, right_when_small
+from einbackprop.checking.relations import is_mostly_right, relations, right_when_small
 from einbackprop.checking.reports import Report
 from einbackprop.checking.shrinking import shrunk
 from einbackprop.checking.trials import History, Trial, drawn
@@ -194,7 +194,7 @@ def _solve(problem: Problem, seed: int, seconds: float | None, diagnosed: bool, 
             related = partial(_related, decision.trial, unrepaired, seed)
             decision.trial = contained("the relations", related, decision.trial)
         if problem.is_guess and unrepaired:
-            decision.trial = _doubted(decision.trial)
+            decision.trial = contained("the relations", partial(_doubted, decision.trial, seed), decision.trial)
         if problem.is_assumed:
             doubted = decision.trial, diagnosis
             decision.trial, diagnosis = contained("penalties", partial(_in_doubt, *doubted, read), doubted)
@@ -223,9 +223,11 @@ def _are_related(trial: Trial, seed: int) -> bool:
     return len(found) == len(trial.targets) and len({one.factor for one in found.values()}) == 1
 
 
-def _doubted(trial: Trial) -> Trial:
-    """The trial of a question that nobody asked, if no gradient is right: another one may be meant."""
+def _doubted(trial: Trial, seed: int) -> Trial:
+    """The trial of a question that nobody asked, if no gradient is right, nor most of one: another one may be meant."""
     if any(item.verdict == "right" for item in trial.gradients):
+        return trial
+    if not trial.user.random and is_mostly_right(trial, np.random.default_rng(seed)):
         return trial
     return trial.adding(lambda _: {"guessed": True})
 
@@ -422,7 +424,8 @@ def _added(trial: Trial, read: Review, other: Elsewhere) -> dict[str, Added]:
     changes = [facts.differs.max_error for facts in trial.facts if facts.name in read.forgiven and facts.differs]
     return {
         facts.name: Added(
-            elsewhere=other.wrong.get(facts.name, ""), meant=other.certain or read.agrees, untried=other.is_cut,
+            elsewhere=other.wrong.get(facts.name, ""), meant=other.certain or read.agrees,
+            tied=other.tied.get(facts.name, ""), untried=other.is_cut,
             unread=read.is_cut, guard=read.forgiven.get(facts.name, ""), guard_changes=max(changes, default=0.0),
             proof=read.proofs.grades.get(facts.name),
         )

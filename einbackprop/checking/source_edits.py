@@ -94,15 +94,10 @@ def rewritten(text: str, line: int, write: str) -> list[Replacement] | None:
     write
         One statement or several, in any spelling.
     """
-    source = Text(text)
-    try:
-        tree, wanted = parse_python(text), _statements(write)
-    except (SyntaxError, ValueError):
+    source, meant = Text(text), _meant(text, line, write)
+    if meant is None:
         return None
-    found = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and node.lineno == line]
-    if not found or not wanted:
-        return None
-    old = max(found, key=lambda node: _likeness(node, wanted[0]))
+    tree, old, wanted = meant
     number = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)].index(old)
     ways = {tuple(way) for way in _ways(source, old, wanted[0])} if len(wanted) == 1 else set()
     for replacements in sorted(ways, key=lambda way: (*_cost(source, way), way)):
@@ -114,6 +109,18 @@ def rewritten(text: str, line: int, write: str) -> list[Replacement] | None:
     indent = source.text[source.position(line, 0):start]
     whole = [Replacement(start, end, ("\n" + indent).join(write.splitlines()))]
     return whole if not indent.strip() or len(wanted) == 1 else None
+
+
+def _meant(text: str, line: int, write: str) -> tuple[ast.Module, ast.stmt, list[ast.stmt]] | None:
+    """A text as a tree, the statement of it on a line that is most like what is to be written, and that."""
+    try:
+        tree, wanted = parse_python(text), _statements(write)
+    except (SyntaxError, ValueError):
+        return None
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and node.lineno == line]
+    if not found or not wanted:
+        return None
+    return tree, max(found, key=lambda node: _likeness(node, wanted[0])), wanted
 
 
 def _statements(write: str) -> list[ast.stmt]:
@@ -362,11 +369,13 @@ def _of_file(file: str, name: str, findings: Sequence[Finding]) -> Patch:
     except (OSError, SyntaxError, UnicodeError, LookupError) as error:
         return Patch("", b"", (f"{visible(name)} cannot be read: {reason(error)}",))
     replacements: list[Replacement] = []
-    left_out, edited = [], dict[int | None, list[Replacement]]()
+    left_out, edited = [], dict[tuple[int, int], list[Replacement]]()
     for item in findings:
+        meant = _meant(before, item.line or 0, item.write or "")
         made = rewritten(before, item.line or 0, item.write or "")
         overlaps = made and any(a.start < b.end and b.start < a.end for a in made for b in replacements)
-        if made is None or overlaps or edited.setdefault(item.line, made) != made:
+        place = (meant[1].lineno, meant[1].col_offset) if meant is not None else (0, 0)
+        if made is None or overlaps or edited.setdefault(place, made) != made:
             left_out.append(_left_out(name, item, "it"))
         else:
             replacements += [r for r in made if r not in replacements]

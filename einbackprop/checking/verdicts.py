@@ -214,6 +214,8 @@ class Added:
         Other sizes at which a gradient is wrong that is right at the user's.
     meant
         The code is meant for such sizes: the user's own script makes them, or its lines show the same mistake.
+    tied
+        Sizes that are equal in the user's code, where it is right; elsewhere it is a multiple of what it should be.
     untried
         The time was over before other sizes were tried.
     unread
@@ -238,6 +240,7 @@ class Added:
 
     elsewhere: str = ""
     meant: bool = False
+    tied: str = ""
     untried: bool = False
     unread: bool = False
     guard: str = ""
@@ -320,6 +323,8 @@ TABLE = (
     Row(("elsewhere", "meant"), "wrong", "close", "right only at sizes such as yours, which hide a mistake: wrong at "
         "{elsewhere}"),
     Row(("elsewhere",), "undecided", "", "right at your sizes, not at {elsewhere}"),
+    Row(("agrees", "tied"), "right", "close", "right where sizes are equal as yours are ({tied}); where they differ it "
+        "is a multiple of that: a size stands for another"),
     Row(("agrees", "scaled"), "right", "close", "it is made shorter where its norm, or that of all, is above "
         "{scaled:.4g}; but for that it is right at your sizes: others were not tried"),
     Row(("agrees", "clipped", "untried"), "right", "proof", f"{CLIPPED}; {UNTRIED}"),

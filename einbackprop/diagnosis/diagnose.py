@@ -63,9 +63,13 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
         return Diagnosis(open=frozenset(made.site.place for made in before.made))
     is_repaired = judge.works(search.version)
     parts = (part for repair in repairs for part in (repair.origin, repair) if part is not None)
-    told = merged(finding_of(part, is_repaired) for part in parts if is_repaired or part.mends)
+    found = ((part.statement.col_offset, finding_of(part, is_repaired)) for part in parts if is_repaired or part.mends)
+    told = merged(found)
+    texts = texts_of(told)
+    if is_repaired and not judge.works(version.of_texts(texts)):  # the code with the edits works, its text does not
+        told, texts = [replace(item, write=None) for item in told], {}
     told += map(roles.about, search.unexplained)
-    findings = with_formulas(told, version, case)
+    findings = with_formulas(told, version.of_texts(texts), texts, case)
     wrong = {suspect.site.place for suspect in after.suspects} if after.wrong else set()
     return Diagnosis(findings, differing(before, after), frozenset(wrong))
 
@@ -253,13 +257,21 @@ def experiment_at(case: Case, state: Any, rng: np.random.Generator) -> Experimen
         return None
 
 
-def with_formulas(findings: Sequence[Finding], version: Version, case: Case) -> tuple[Finding, ...]:
-    """Findings with what their lines compute, and what they compute as they are to be written."""
+def texts_of(findings: Iterable[Finding]) -> dict[str, str]:
+    """The files as findings say to write them."""
     writes = grouped(
         (item.file, (item.line, item.write)) for item in findings if item.file and item.line and item.write
     )
-    texts = {file: text for file, some in writes.items() if (text := edited_text(file, some)) is not None}
-    with version.of_texts(texts).running(), edited(texts):
+    return {file: text for file, some in writes.items() if (text := edited_text(file, some)) is not None}
+
+
+def with_formulas(
+    findings: Sequence[Finding], version: Version, texts: Mapping[str, str], case: Case
+) -> tuple[Finding, ...]:
+    """Findings with what their lines compute, and what they compute as they are to be written: in a version of the
+    code with these texts.
+    """
+    with version.running(), edited(texts):
         after = progress.contained("the formulas of the lines as they are to be written", case.read, {})
     found = []
     for item in findings:
@@ -283,12 +295,12 @@ def formula(line: Line) -> str:
     return "\n".join(filter(None, (line.equation, line.einsum)))
 
 
-def merged(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings, those on one line as one: a later edit of a statement is written with the earlier ones in it, and
-    lines that are missing at one place are written together."""
-    found: dict[tuple[str | None, int | None], Finding] = {}
-    for item in findings:
-        place = item.file, item.line
+def merged(findings: Iterable[tuple[int, Finding]]) -> list[Finding]:
+    """The findings, given with the columns of their statements, those of one statement as one: a later edit is written
+    with the earlier ones in it, and lines that are missing at one place are written together."""
+    found: dict[tuple[str | None, int | None, int], Finding] = {}
+    for column, item in findings:
+        place = item.file, item.line, column
         if place in found:
             said = f"{found[place].message.removesuffix('.')}; {item.message}"
             kinds = filter(None, dict.fromkeys((found[place].kind, item.kind)))
@@ -340,10 +352,8 @@ def written(repair: Repair) -> str:
         node for node in ast.walk(statements.tree.body[position])
         if isinstance(node, ast.stmt) and node.lineno == repair.statement.lineno
     ]  # fmt: skip
-    own = min(found, key=lambda node: ast.dump(node) != ast.dump(parse_python(plain).body[0]), default=None)
-    if own is None:
-        return plain
-    return unindented(text, own)
+    own = next((node for node in found if ast.dump(node) == ast.dump(parse_python(plain).body[0])), None)
+    return plain if own is None else unindented(text, own)
 
 
 def own_text(repair: Repair, part: ast.stmt) -> str | None:

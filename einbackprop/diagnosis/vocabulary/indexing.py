@@ -216,7 +216,7 @@ def index_missing(expression: Expression) -> Iterator[Edit]:
                               (subscript(place.node, binary(parsed(name), "-", number(1))), 0.5)):  # fmt: skip
                 cost = 1.9 + more + NEAREST * rank
                 yield expression.edit(place, new, cost, "the index is missing: {}", new)
-        for text in SLICES[1:3] if shape else ():
+        for text in SLICES[1:4] if shape else ():
             for at in range(len(shape)):
                 new = subscript(place.node, joined([*([ast.Slice()] * at), sliced(text)]))
                 yield expression.edit(place, new, 2.4, "{} is needed, not all of {}", new, place)

@@ -169,6 +169,20 @@ def functions(expression: Expression) -> Iterator[Edit]:
             yield expression.edit(place, new, cost + more, "{} of {} is needed", function, place)
 
 
+def mask_of_another(expression: Expression) -> Iterator[Edit]:
+    """The gradient of a relu where the relu of a gradient stands: ``d * (x > 0)`` for ``np.maximum(0, d)``."""
+    for place in expression.calls:
+        given = [arg for arg in place.node.args if held_number(arg) != 0]
+        name = expression.called(place.node)
+        is_own = ast.unparse(place.node.func) in expression.hand.functions
+        if len(given) != 1 or not (is_own or name in ("maximum", "clip")):
+            continue
+        for rank, other in enumerate(one for one, shape in expression.near(place) if shape):
+            new = binary(given[0], "*", parsed(f"{other} > 0"))
+            cost = (1.7 if is_own else 1.3) + NEAREST * rank
+            yield expression.edit(place, new, cost, "the derivative of relu is needed: {}", new)
+
+
 def softmax(expression: Expression) -> Iterator[Edit]:
     """The softmax of an array, of scores that are taken for probabilities."""
     for place in expression.operands:
@@ -244,6 +258,7 @@ DERIVATIVE = "the derivative of a pointwise function"
 KINDS: Kinds = {
     derivative_missing: DERIVATIVE, derivative_for_one: DERIVATIVE, other_derivative: DERIVATIVE,
     other_derivative_in_a_product: DERIVATIVE,
+    mask_of_another: DERIVATIVE,
     softmax_derivative: "the derivative of a softmax", functions: "the function that is called",
     softmax: "a function that is not called",
     comparison: "a condition", as_compared_beside: "a condition",

@@ -2,11 +2,13 @@
 
 import ast
 from collections.abc import Iterator
+from typing import Any
 
 from einbackprop.diagnosis.vocabulary.expression import REDUCTIONS, Edit, Expression, Kinds, Place, axes
-from einbackprop.diagnosis.vocabulary.trees import attribute, call, is_same, number, parsed, subscript
+from einbackprop.diagnosis.vocabulary.trees import attribute, call, held_number, is_same, number, parsed, subscript
 
 AXES = ("0", "1", "-1", "2", "-2", "-3", "(0, 1)", "(0, 2)", "(1, 2)", "(0, 2, 3)", "(0, 1, 2)", "(2, 3)")
+MOST_AXES = 4
 MISSING_AXES = ((0, 0.0), (1, 0.1), (-1, 0.15), (2, 0.4), (-2, 0.4))
 KIN = (
     ("sum", "mean"), ("max", "min"), ("argmax", "argmin"), ("maximum", "minimum"), ("var", "std"), ("any", "all"),
@@ -77,16 +79,46 @@ def kin(expression: Expression) -> Iterator[Edit]:
 
 def from_the_end(expression: Expression) -> Iterator[Edit]:
     """A cumulative sum from the last entry on, as the adjoint of one from the first is; or the other way round."""
-    back = ast.Slice(None, None, number(-1))
     for place in expression.places:
-        match place.node:
-            case ast.Subscript(ast.Call(function, [ast.Subscript(array, inner)], []) as sums, outer) if (
-                    expression.called(sums) == "cumsum" and is_same(inner, back) and is_same(outer, back)):
-                new = ast.Call(function, [array], [])
+        node = place.node
+        if isinstance(node, ast.Subscript) and expression.called(node.value) == "cumsum":
+            inner = summed_up(expression, node.value)
+            if isinstance(inner, ast.Subscript) and is_same(inner.slice, node.slice) and is_turned(inner.slice):
+                new = with_summed(expression, node.value, inner.value)
                 yield expression.edit(place, new, 1.3, "cumsum from the first entry on is needed")
-            case ast.Call(function, [array], []) as sums if expression.called(sums) == "cumsum":
-                turned = ast.Call(function, [subscript(array, back)], [])
-                yield expression.edit(place, subscript(turned, back), 1.3, "cumsum from the last entry on is needed")
+        elif expression.called(node) == "cumsum" and (array := summed_up(expression, node)) is not None:
+            for part in turned(axis_of(expression, node)):
+                sums = with_summed(expression, node, subscript(array, part))
+                yield expression.edit(place, subscript(sums, part), 1.3, "cumsum from the last entry on is needed")
+
+
+def summed_up(expression: Expression, node: Any) -> ast.expr | None:
+    """What a cumulative sum is of, whether it is a function of NumPy's or a method."""
+    if expression.is_numpy(node):
+        return node.args[0] if node.args else None
+    return node.func.value if isinstance(node.func, ast.Attribute) else None
+
+
+def with_summed(expression: Expression, node: Any, array: ast.expr) -> ast.expr:
+    """The same cumulative sum of another array."""
+    if expression.is_numpy(node):
+        return ast.Call(node.func, [array, *node.args[1:]], node.keywords)
+    return ast.Call(attribute(array, node.func.attr), node.args, node.keywords)
+
+
+def turned(axis: ast.expr | None) -> Iterator[ast.expr]:
+    """The index that turns an array round along an axis: ``[::-1]``, ``[:, ::-1]``, ``[..., ::-1]``."""
+    back, number_of = ast.Slice(None, None, number(-1)), 0 if axis is None else held_number(axis)
+    if number_of == -1:
+        yield ast.Tuple([ast.Constant(...), back], ast.Load())
+    elif isinstance(number_of, int) and 0 <= number_of < MOST_AXES:
+        yield ast.Tuple([*[ast.Slice()] * number_of, back], ast.Load()) if number_of else back
+
+
+def is_turned(index: ast.expr) -> bool:
+    """Whether an index turns an array round along one of its axes."""
+    return any(isinstance(one, ast.Slice) and one.step is not None and held_number(one.step) == -1
+               for one in (index.elts if isinstance(index, ast.Tuple) else [index]))  # fmt: skip
 
 
 def sum_missing(expression: Expression) -> Iterator[Edit]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from math import inf
 from typing import Any
 
@@ -34,6 +34,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
 StatementKind = Callable[[Any, Hand], Iterable[Edit]]
 CONDITION, ROUNDS = "a condition", indexing.KINDS[indexing.ranges]
 UPDATES: dict[type[ast.operator], str] = {ast.Add: "+=", ast.Sub: "-=", ast.Mult: "*=", ast.Div: "/="}
+PARTS = ("1:", ":-1")
 AT: dict[str, type[ast.operator]] = {"add": ast.Add, "subtract": ast.Sub}
 TARGET_KINDS: tuple[Kind, ...] = (
     indexing.neighbour, indexing.other_index, indexing.other_slice, indexing.index_too_many, pointwise.comparison,
@@ -112,6 +113,21 @@ def copied(statement: Any, hand: Hand) -> Iterator[Edit]:
     if isinstance(value, OPERANDS):
         new = altered(statement, value=call(attribute(value, "copy"), []))
         yield one(1.6, f"a copy is needed here: {ast.unparse(value)}.copy()", new)
+
+
+def part_of_both(statement: Any, hand: Hand) -> Iterator[Edit]:
+    """A part of what is changed by the same part of an array, where all of both stand: ``dW[:, 1:] += lam * W[:, 1:]``.
+    """
+    target = getattr(statement, "target", None) if isinstance(statement, ast.AugAssign) else None
+    shape = hand.shapes.get(ast.unparse(target)) if isinstance(target, OPERANDS) else None
+    expression = Expression(statement.value, hand) if shape else None
+    for place in expression.operands if expression is not None else ():
+        for axis, text in product(range(len(shape or ())), PARTS if hand.shapes.get(place.text) == shape else ()):
+            part = indexing.joined([*[ast.Slice()] * axis, indexing.sliced(text)])
+            only = subscript(with_context(target, ast.Load()), part)
+            value = place.put(subscript(place.node, part))
+            changed = ast.AugAssign(with_context(only, ast.Store()), statement.op, value)
+            yield one(1.9, f"only {ast.unparse(only)} is to be changed", changed)
 
 
 def scatter(statement: Any, hand: Hand) -> Iterator[Edit]:
@@ -264,6 +280,7 @@ def with_target(statement: Any, target: ast.expr) -> Any:
 
 KINDS: Mapping[StatementKind, str] = {
     update: "how a value is assigned", copied: "a value that two names share", scatter: "an index that stands twice",
+    part_of_both: indexing.KINDS[indexing.other_slice],
     other_target: "what is written to", too_many: "a statement too many", other_place: "the order of several values",
     other_call: "an end of a list", other_guard: CONDITION, begun_anew: "where a counter begins",
     inserted: MISSING, guarded: CONDITION,
