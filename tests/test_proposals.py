@@ -389,12 +389,81 @@ def test_a_rate_that_no_number_of_the_script_is_hides_no_factor(tmp_path: Path) 
     ("fmin_cg(cost, start, slope, (X, y))", ["cost(start, X, y)", "slope(start, X, y)"]),
     ("fmin_l_bfgs_b(cost, x0=w, fprime=slope, args=(X,))", ["cost(w, X)", "slope(w, X)"]),
     ("sgd(lambda v: cost(v, X, 2), theta, 0.1)", ["cost(theta, X, 2)"]),
+    ("descend(cost, slope, w, 0.1)", ["cost(w)", "slope(w)", "cost(slope)", "w(slope)"]),  # if slope were the start
     ("print(cost, theta)", []),
     ("minimize(cost)", []),
 ])
 def test_what_a_minimizer_calls(call: str, made: list[str]) -> None:
     (node,) = (one for one in ast.walk(ast.parse(call)) if isinstance(one, ast.Call) and ast.unparse(one) == call)
     assert [ast.unparse(one) for one in calls_handed_on(node)] == made
+
+
+CLOSURES = """import numpy as np
+
+def problem(X, t):
+    def cost(w):
+        return 0.5 * np.sum((np.tanh(X @ w) - t) ** 2) / len(t)
+    def gradient(w):
+        y = np.tanh(X @ w)
+        slopes = (y - t) * (1 - y)
+        parts = X * slopes[:, None]
+        return np.concatenate([parts.sum(axis=0) / len(t)])
+    return cost, gradient
+
+def descend(f, g, start, rate=0.1):
+    for _ in range(20):
+        start = start - rate * g(start)
+    return start
+
+rng = np.random.default_rng(0)
+f, g = problem(rng.normal(size=(8, 3)), rng.normal(size=8))
+w0 = rng.normal(size=3)
+found = descend(f, g, w0)
+"""
+
+
+def test_functions_that_another_one_makes_are_known_by_their_own_names(tmp_path: Path) -> None:
+    """The slope of tanh is another one, so that no step follows anything."""
+    script = tmp_path / "script.py"
+    script.write_text(CLOSURES, encoding="utf-8")
+    (proposal,) = proposed(str(script))
+    assert proposal.question is not None
+    assert (proposal.question.loss, proposal.question.grads) == ("f(w0)", "g(w0)")
+    (outcome,) = outcomes(str(script))
+    assert outcome.report is not None
+    assert [item.write for item in outcome.report.findings] == ["slopes = (y - t) * (1 - y ** 2)"]
+
+
+DROPOUT = """import numpy as np
+
+class Net:
+    def __init__(self):
+        self.W, self.v = np.random.randn(3, 6), np.random.randn(6, 1)
+
+    def forward(self, X):
+        self.X, self.h = X, np.tanh(X @ self.W)
+        self.mask = (np.random.rand(*self.h.shape) < 0.7) / 0.7
+        self.out = 1 / (1 + np.exp(-(self.h * self.mask) @ self.v))
+        return self.out
+
+    def backward(self, y):
+        d = (self.out - y) / len(y)
+        back = d @ self.v.T * self.mask * (1 - self.h ** 2)
+        return {"v": (self.h * self.mask).T @ d, "W": self.X.T @ back}
+
+net = Net()
+X, y = np.random.randn(9, 3), (np.random.rand(9, 1) < 0.5).astype(float)
+net.forward(X)
+grads = net.backward(y)
+"""
+
+
+def test_an_output_that_draws_a_mask_is_computed_once_in_a_loss_that_nobody_wrote(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(DROPOUT, encoding="utf-8")
+    (outcome,) = outcomes(str(script))
+    assert outcome.report is not None
+    assert outcome.report.headline == "right: all 2 gradients"
 
 
 def test_mistakes_are_found_after_a_training_that_diverged_and_the_objects_of_the_script_stay_as_they_are() -> None:

@@ -13,7 +13,8 @@ from .choices import answered
 from .stacking import NotAlikeError
 from .workspace import Rounded, Workspace, place_of
 
-FEW = 3  # terms: two that are alike are no loop yet
+FEW = 3
+"""Terms of one sum from which on it may be that of a loop; a loop of two rounds is known by what else it makes."""
 
 
 class Sums:

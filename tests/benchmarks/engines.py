@@ -12,17 +12,19 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 
+import rivals
 import threads
 from exercise import processor
 from workloads import version
 
 OURS = ["ours", *threads.ENGINES]
-OTHERS = ["PyTorch", "fused", "jax.jit"]
+OTHERS = ["PyTorch", "fused", "jax.jit", threads.PRODUCTS]
 HEAD = f"""# One gradient on each engine
 
 Written by `python tests/benchmarks/engines.py`: float32, ms by the clock, medians of {threads.ROUNDS} rounds, a
 process for each, pinned to as many processors. `ours` has `reuse=True`; in JAX and in PyTorch it takes and returns
-their arrays. `fused` is PyTorch's `nn.LSTM`, which takes all steps at once.
+their arrays. `fused` is PyTorch's `nn.LSTM`, which takes all steps at once. The matrix products of a workload alone, by
+NumPy, are the limit of plans on them.
 """
 TABLE = """## {machine}
 
@@ -38,6 +40,8 @@ def rows() -> Iterator[str]:
     for name in threads.WORKLOADS:
         for count in (1, 2):
             called = {one: threads.FUSED.get(name, "") if one == "fused" else one for one in [*OURS, *OTHERS]}
+            if not next(work for work in rivals.WORKLOADS if work.name == name).products:
+                called[threads.PRODUCTS] = ""
             taken = {one: 1e3 * threads.seconds(name, call, count) for one, call in called.items() if call}
             best = min(taken[one] for one in OURS) / min(taken[one] for one in ("PyTorch", "fused") if one in taken)
             cells = (f"{taken[one]:.3g}" if one in taken else "" for one in called)

@@ -47,11 +47,16 @@ def steps_of(work: Workload, dtype: str) -> dict[str, Step]:
         steps |= {name: torch_step(rival, parameters, data) for name, rival in work.torch.items()}
     if importlib.util.find_spec("jax"):
         steps |= {name: jax_step(rival, parameters, data) for name, rival in work.jax.items()}
+    if work.products:
+        steps["GEMM"] = products_of(work, dtype)
+    return steps
+
+
+def products_of(work: Workload, dtype: str) -> Step:
+    """The matrix products of a workload and nothing else."""
     products = [(np.ones(a, dtype), np.ones(b, dtype)) for a, b in work.products]
     outs = [np.empty_like(a @ b) for a, b in products]
-    if products:
-        steps["GEMM"] = lambda: [np.matmul(a, b, out=out) for (a, b), out in zip(products, outs, strict=True)]
-    return steps
+    return lambda: [np.matmul(a, b, out=out) for (a, b), out in zip(products, outs, strict=True)]
 
 
 def torch_step(rival: Rival, parameters: list[Any], data: tuple[Any, ...]) -> Step:

@@ -16,6 +16,8 @@ CONTENDERS = ["ours", "PyTorch", "jax.jit"]
 FUSED = {"LSTM T32 b32 h128": "nn.LSTM"}
 """What PyTorch has in one call where its eager operations are many."""
 ENGINES = {"ours with numba": "numba", "ours in JAX": "jax", "ours in PyTorch": "torch"}
+PRODUCTS = "products alone"
+"""NumPy's matrix products of the same shapes and nothing else: what a plan on them can reach."""
 ROUNDS = 7
 SECONDS = 0.2  # one timing
 
@@ -44,6 +46,8 @@ def measured(name: str, contender: str) -> None:
         step = measuring.torch_step(work.torch[contender], parameters, data)
     elif contender == "jax.jit":
         step = measuring.jax_step(work.jax[contender], parameters, data)
+    elif contender == PRODUCTS:
+        step = measuring.products_of(work, "float32")
     elif contender in ENGINES:
         step = engine_step(ENGINES[contender], eb.value_and_grad(work.loss), parameters, data)
     else:

@@ -39,7 +39,7 @@ def gradient_functions(script: Script) -> Iterator[Definition]:
     """Functions that give gradients, the likeliest first: those that say so and whose returns do."""
     def likelihood(item: Definition) -> tuple[int, int]:
         given = len(script.gradients_in(item)) + sum(map(script.is_gradient, item.stores))
-        return (2 * bool(GRADIENTS.search(item.name)) + bool(given), given)
+        return (2 * item.says(GRADIENTS) + bool(given), given)
 
     found = [item for item in script.definitions if gives_gradients(script, item)]
     return iter(sorted(found, key=likelihood, reverse=True))
@@ -47,9 +47,9 @@ def gradient_functions(script: Script) -> Iterator[Definition]:
 
 def gives_gradients(script: Script, item: Definition) -> bool:
     """Whether a function seems to give gradients, and does not train."""
-    if NUMERICAL.search(item.name) or item.name.startswith("__") or item.makes_functions:
+    if item.says(NUMERICAL) or item.name.startswith("__") or item.makes_functions:
         return False
-    named = GRADIENTS.search(item.name) is not None or item.name in script.updating
+    named = item.says(GRADIENTS) or item.name in script.updating
     given = bool(script.gradients_in(item))
     if TRAINING.search(item.name) and not named:
         return given
@@ -63,10 +63,10 @@ def has_loss(script: Script, item: Definition) -> bool:
         return False
     called = [name for name in parts if not script.is_gradient(name) and (
         LOSS.search(name) if name.isidentifier() else re.search(r"loss|cost|nll", name, re.IGNORECASE))]
-    if LOSS.search(item.name) or called:
+    if item.says(LOSS) or called:
         return True
     # ``value_and_grad`` has one of another name; of ``gradients``, with ``g0, gw, gV``, a number may be a gradient too
-    says_so = re.search(r"_and_|_with_|val", item.name) is not None or not GRADIENTS.search(item.name)
+    says_so = re.search(r"_and_|_with_|val", item.name) is not None or not item.says(GRADIENTS)
     return says_so and bool(script.gradients_in(item)) and not script.is_gradient(parts[0])
 
 
@@ -74,19 +74,19 @@ def loss_functions(script: Script, gradients: Definition) -> list[Definition]:
     """Functions that may be the loss, the likeliest first: what is called one, in the same class first."""
     def likelihood(item: Definition) -> tuple[bool, int, bool]:
         shared = len(set(item.parameters) & set(gradients.parameters))
-        return (item.owner == gradients.owner, shared, bool(LOSS.search(item.name)))
+        return (item.owner == gradients.owner, shared, item.says(LOSS))
 
     possible = [item for item in script.definitions if item.returned and item.node is not gradients.node
-                and not NUMERICAL.search(item.name) and not GRADIENTS.search(item.name)
-                and not item.name.startswith("__") and (LOSS.search(item.name) or not TRAINING.search(item.name))]
-    named = [item for item in possible if LOSS.search(item.name) or any(LOSS.search(part) for part in item.parts)]
+                and not item.says(NUMERICAL) and not item.says(GRADIENTS)
+                and not item.name.startswith("__") and (item.says(LOSS) or not TRAINING.search(item.name))]
+    named = [item for item in possible if item.says(LOSS) or any(LOSS.search(part) for part in item.parts)]
     return sorted(named or possible, key=likelihood, reverse=True)
 
 
 def layers(script: Script) -> Iterator[Layer]:
     """Pairs of a forward and a backward: ``affine_forward`` and ``affine_backward``, two methods of a class."""
     for item in script.definitions:
-        if not GRADIENTS.search(item.name) or NUMERICAL.search(item.name):
+        if not item.says(GRADIENTS) or item.says(NUMERICAL):
             continue
         for other in script.definitions:
             if item.owner == other.owner and FORWARD.search(other.name) and stem_of(item.name) == stem_of(other.name):

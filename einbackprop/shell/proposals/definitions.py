@@ -34,10 +34,13 @@ class Definition:
         Its syntax tree.
     owner
         The name of the class; empty for a function.
+    origin
+        Its name where it is made, if another function gives it: ``slope`` of ``f, g = problem(X, y)`` for ``g``.
     """
 
     node: Function
     owner: str = ""
+    origin: str = ""
 
     @property
     def name(self) -> str:
@@ -47,6 +50,10 @@ class Definition:
     def called(self) -> str:
         """Its name with that of its class: ``Huber.backward``."""
         return f"{self.owner}.{self.name}" if self.owner else self.name
+
+    def says(self, words: re.Pattern[str]) -> bool:
+        """Whether a name of it has some of these words."""
+        return any(words.search(name) for name in (self.name, self.origin) if name)
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
@@ -389,7 +396,7 @@ def script_of(tree: ast.Module, imported: Sequence[ast.stmt] = ()) -> Script:
     bound = [one for statement in (*module, *guarded) for one in functions_bound(statement, made_by)]
     scopes = [Scope(tuple(module)), Scope(tuple(guarded), runs=False)]
     scopes += [Scope(item.statements, item, runs=False) for item in definitions]
-    definitions += (Definition(item) for item in bound if item.name not in made_by)
+    definitions += (Definition(item, origin=origin) for item, origin in bound if item.name not in made_by)
     definitions += (one for statement in imported for one in defined_by(statement))
     classes = {item.name: item for item in (*imported, *tree.body) if isinstance(item, ast.ClassDef)}
     return Script(tuple(definitions), tuple(scopes), classes)
@@ -448,14 +455,14 @@ def function_of(value: ast.Lambda, name: str) -> ast.FunctionDef:
     return ast.copy_location(ast.FunctionDef(name, value.args, [returned], []), value)
 
 
-def functions_bound(statement: ast.stmt, made_by: Mapping[str, Definition]) -> Iterator[Function]:
+def functions_bound(statement: ast.stmt, made_by: Mapping[str, Definition]) -> Iterator[tuple[Function, str]]:
     """The functions that an assignment gives names: a lambda, one that waits for fewer arguments, and the functions
-    inside of one that returns them, as in ``cost, gradient = problem(X, y)``; each under its new name.
+    inside of one that returns them, as in ``cost, gradient = problem(X, y)``; each under its new name, and its old one.
     """
     value = statement.value if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
     target = statement.targets[0] if isinstance(statement, ast.Assign) else None
     if not isinstance(value, ast.Call):
-        yield from functions_in(statement)
+        yield from ((function, "") for function in functions_in(statement))
         return
     maker = made_by.get(callee(value))
     if maker is not None and maker.returned:
@@ -465,12 +472,12 @@ def functions_bound(statement: ast.stmt, made_by: Mapping[str, Definition]) -> I
         for name, part in zip(names, parts, strict=False):
             made = function_of(part, "") if isinstance(part, ast.Lambda) else maker.functions.get(spelled(part))
             if made is not None and isinstance(name, ast.Name):
-                yield renamed(made, name.id, positional(made))
+                yield renamed(made, name.id, positional(made)), made.name
     given = [made_by.get(node.id) for node in value.args[:1] if isinstance(node, ast.Name)]
     if callee(value) == "partial" and given and given[0] is not None and isinstance(target, ast.Name):
         named = {item.arg for item in value.keywords}
         left = [item for item in positional(given[0].node)[len(value.args) - 1 :] if item.arg not in named]
-        yield renamed(given[0].node, target.id, left)
+        yield renamed(given[0].node, target.id, left), given[0].name
 
 
 def positional(function: Function) -> list[ast.arg]:

@@ -359,11 +359,9 @@ def joined(lines: Sequence[str]) -> Iterator[str]:
     yield whole
 
 
-def invented_names(text: str) -> frozenset[str]:
-    """The names of all parameters, and of all that is bound, in a source text: no size can have one of them."""
-    tree = ast.parse(text)
-    found = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    return frozenset(found)
+def names_of_parameters(text: str) -> frozenset[str]:
+    """The names of all parameters in a source text: no size can have one of them."""
+    return frozenset(node.arg for node in ast.walk(ast.parse(text)) if isinstance(node, ast.arg))
 
 
 @lru_cache(maxsize=4)  # of one text there are many inventions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -77,8 +78,11 @@ class Measure:
 
 
 def measures_of(out: str, target: str, numpy: str) -> list[Measure]:
-    """The usual losses of an output and a target."""
-    told = usual_losses(out, target, numpy)
+    """The usual losses of an output and a target; what is called stands once in each, as it may draw a mask."""
+    told, named = usual_losses(out, target, numpy), usual_losses("out", target, numpy)
+    if "(" in out and "out" not in re.findall(r"\w+", target):
+        told = [text if text.count(out) < 2 else f"(lambda out: {once})({out})"
+                for text, once in zip(told, named, strict=True)]  # fmt: skip
     return [Measure(text, (out, target), formula, compared=(out, target))
             for text, formula in zip(told, usual_losses("out", "target", "np"), strict=True)]  # fmt: skip
 

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 
 from einbackprop.core.source import callee, substituted
 
-MINIMIZER = re.compile(r"minimi[sz]e|^fmin|check_grad|sgd|descent|^optimi[sz]e", re.IGNORECASE)
+MINIMIZER = re.compile(r"minimi[sz]e|^fmin|check_grad|sgd|descen[dt]|^optimi[sz]e", re.IGNORECASE)
 """What is called that calls a function which it is given."""
 
 
 def calls_handed_on(call: ast.Call) -> Iterator[ast.Call]:
     """The calls that a minimizer makes of the functions that it is given, at the start that it is given:
-    ``minimize(cost, theta, args=(X, y), jac=True)`` calls ``cost(theta, X, y)``.
+    ``minimize(cost, theta, args=(X, y), jac=True)`` calls ``cost(theta, X, y)``, and ``descend(cost, slope, theta)``
+    both at theta.
     """
     if not MINIMIZER.search(callee(call)):
         return
@@ -27,6 +28,9 @@ def calls_handed_on(call: ast.Call) -> Iterator[ast.Call]:
                                                  if name in given)]  # fmt: skip
     if start is None:
         return
+    own = "x0" not in given and not callee(call).startswith("fmin")
+    if own and len(call.args) > 2 and all(isinstance(one, ast.Name | ast.Attribute) for one in call.args[:3]):
+        yield from (ast.Call(function, [call.args[2], *rest], []) for function in call.args[:2])
     for function in handed:
         if isinstance(function, ast.Lambda) and isinstance(function.body, ast.Call) and callee(function.body):
             names = [item.arg for item in function.args.args]

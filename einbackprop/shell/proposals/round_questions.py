@@ -17,15 +17,17 @@ import numpy as np
 from einbackprop.core.nesting import leaves
 from einbackprop.core.progress import in_time
 from einbackprop.core.source import callee, parse_python
+from einbackprop.core.visible import listed
 from einbackprop.errors import ScriptError
 
 from ..questions import Question
 from .arguments import Resolver
-from .candidates import GRADIENTS, LOSS, NUMERICAL, TRAINING
+from .candidates import GRADIENTS, LOSS, NUMERICAL, TRAINED, TRAINING
 from .definitions import FORWARD, Script, own_nodes, statements_in
 from .flat_questions import Again, called, note_of
 from .flattened import Flat, Rewriting, as_function, loops_around, rounds
 from .invention import Term
+from .losses import is_number
 from .proposal import NO_LOSS, Proposal
 from .rates import Rates, alike, rates_in
 from .roots import stands_in
@@ -392,6 +394,9 @@ class RoundSearch:
                 descent, rate, f"{self.call.text}[1:]")  # fmt: skip
             question = Question(descent.of, descent.loss.text, apart)
         said = said_of(descent, rate, "it")
+        written = [name for name in self.flat.losses if TRAINED.search(name) and is_number(self.given.get(name))]
+        if written and any(one.startswith(NO_LOSS) for one in said):
+            said.append(f"they are not those of {listed(written)}, which the round makes")
         setup, notes = "\n".join(self.call.setup), (note_of(self.flat), *said)
         return Proposal(question, self.call.text, setup, notes=notes, is_likely=descent.is_sure)
 

@@ -18,7 +18,7 @@ from einbackprop.core.nesting import Path, label, leaves
 from ..questions import Question
 from .arguments import Resolver, arguments_in, united
 from .definitions import GRADIENTS, Script
-from .invention import LAYOUTS, Invention, Term, invented_names, numpy_in
+from .invention import LAYOUTS, Invention, Term, names_of_parameters, numpy_in
 from .losses import is_number
 from .measures import Measure
 from .proposal import Proposal
@@ -67,7 +67,7 @@ class Search:
 
     def resolvers(self, inner: bool = False) -> Iterator[Resolver]:
         """Ways to find arguments, the likeliest first; ``inner`` is that of `Invention`."""
-        avoided = invented_names(self.source)
+        avoided = names_of_parameters(self.source)
         for n, layout in enumerate(LAYOUTS):
             for by_site in (False, True, None):
                 invention = Invention(self.source, layout, avoided, inner=inner)
