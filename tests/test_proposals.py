@@ -72,6 +72,7 @@ ASKED = {
         "--both step(net) of net.layers[0].W net.layers[0].b net.layers[1].W net.layers[1].b",
         "--forward dense.forward(x) --backward dense.backward(dout) --grads returned, dense.dW, dense.db of x dense.W "
         "dense.b", "--forward net.forward(x) --backward net.backward(dout) of x"],
+    "two_towers": ["--both one_step(rng, tower, X, y) of tower.W tower.c"],
     "poisson": ["--loss negloglik(beta) --grads score(beta) of beta"],
     "rated_rows": ["--both (lambda olds, found: (found[0], [(old - new) / 0.05 for old, new in zip(olds, found[1:])]))("
                    "[P + 0, Q + 0, sesgo_p + 0, sesgo_u + 0], step()) of P Q sesgo_p sesgo_u"],
@@ -227,7 +228,7 @@ def told(proposal: Proposal) -> str:
 ALONE = ("xor_number_by_number", "factors_in_loops", "gate_and_loss", "handed_to_adam", "started_elsewhere",
          "attributes_by_name")
 """Scripts of which each asks something that no other one does; most of them in their steps."""
-ALWAYS = (*ALONE, "gradient_holder", "polar_inputs")
+ALWAYS = (*ALONE, "gradient_holder", "polar_inputs", "two_towers")
 
 
 @pytest.mark.long

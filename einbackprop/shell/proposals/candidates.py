@@ -19,6 +19,8 @@ TRAINED = re.compile(r"loss|cost|objective|nll|likelihood|logp|criterion|entropy
                      re.IGNORECASE)  # fmt: skip
 """What a loss is called that is trained for; an ``error`` that is printed may be twice that."""
 NUMERICAL = re.compile(r"numeric|finite|check|approx|eval_num|test|compare|assert|relative|rel_err", re.IGNORECASE)
+EMPTYING = re.compile(r"zero|reset|clear|flush", re.IGNORECASE)
+"""What functions are called that leave gradients empty."""
 TRAINING = re.compile(r"train|^fit|^main|plot|optimi[sz]|descen|abstieg|^sgd|update|^run_|epoch|^step$|minimi[sz]e|"
                       r"solve|sample$|predict|accuracy|load|init", re.IGNORECASE)  # fmt: skip
 VALUE = re.compile(r"(?:in|out)(?:put)?s?|act(?:ivation)?s?|value|[xzah]\d?|net|weighted_input")
@@ -47,7 +49,7 @@ def gradient_functions(script: Script) -> Iterator[Definition]:
 
 def gives_gradients(script: Script, item: Definition) -> bool:
     """Whether a function seems to give gradients, and does not train."""
-    if item.says(NUMERICAL) or item.name.startswith("__") or item.makes_functions:
+    if item.says(NUMERICAL) or item.says(EMPTYING) or item.name.startswith("__") or item.makes_functions:
         return False
     named = item.says(GRADIENTS) or item.name in script.updating
     given = bool(script.gradients_in(item))

@@ -360,7 +360,7 @@ class Script:
         """The name among those that are known of which another one is the gradient."""
         for stem in gradient_of(name)[1:]:
             for other in known:
-                if other.lower() == stem.strip("_").lower():
+                if other.strip("_").lower() == stem.strip("_").lower():
                     return other
         return None
 

@@ -25,7 +25,7 @@ from .invention import TARGET, Term
 from .losses import can_compare, is_enough, is_number, likeliest, shape_of, usual_losses
 from .measures import measures_of
 from .proposal import NO_LOSS, Proposal
-from .search import Search
+from .search import NOT_CHECKED, Search
 from .trials import Trials
 from .updates import GRADIENT
 
@@ -185,8 +185,10 @@ class FlatSearch:
     def proposal(self, said: str) -> Proposal:
         """The question of the function, which returns its loss and the gradients."""
         question = Question(self.roots, both=self.call.text)
-        note = note_of(self.flat)
-        return Proposal(question, question.both, "\n".join(self.call.setup), notes=(note, said) if said else (note,))
+        left = [text for text in self.flat.updated if isinstance(self.search.names.get(text), np.ndarray)]
+        beside = f"{NOT_CHECKED}: {', '.join(left)}, of which no gradient was found" if left else ""
+        notes = tuple(filter(None, (note_of(self.flat), said, beside)))
+        return Proposal(question, question.both, "\n".join(self.call.setup), notes=notes)
 
 
 def note_of(flat: Flat) -> str:

@@ -102,6 +102,14 @@ class Flat:
                                    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)))
 
     @property
+    def updated(self) -> tuple[str, ...]:
+        """What the rest of the loop takes something from, and of which there is no gradient among these."""
+        rest = statements_in(self.loop.body) if self.loop is not None else ()
+        taken = [ast.unparse(item.target) for item in rest
+                 if isinstance(item, ast.AugAssign) and isinstance(item.op, ast.Sub)]  # fmt: skip
+        return tuple(dict.fromkeys(text for text in taken if text not in {one.of for one in self.gradients}))
+
+    @property
     def losses(self) -> tuple[str, ...]:
         """The names that the statements bind and that are called a loss, the last first; not those of differences."""
         bound = [name for item in self.body for name in names_bound(item)]

@@ -224,6 +224,7 @@ class FunctionSearch(Search):
         if len(names) != len(result):
             return None
         own = [n for n, name in enumerate(names) if n != place and self.script.is_gradient(name)]
+        own = sorted({*own, *(n for n, name in enumerate(names) if own and name.startswith(("d_", "grad_")))})
         if not own or not any(np.ndim(result[n]) for n in range(len(result)) if n not in (place, *own)
                               and isinstance(result[n], np.ndarray)):  # fmt: skip
             return None

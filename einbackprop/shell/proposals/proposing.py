@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import re
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from einbackprop.core.progress import in_time, limited
-from einbackprop.core.source import parse_python
+from einbackprop.core.source import callee, parse_python
 from einbackprop.errors import ScriptError
 
 from ..questions import Question
@@ -95,12 +96,16 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
     found, beside = apart(found, search) if again is not None else (found, [])
     if found and again is not None and not any(one.is_likely for one in found):
         found = of_other_losses(search, script, source, again, found)
-    left_out = is_partial(found) or any(note.startswith(NOT_CHECKED) for one in found for note in one.notes)
+    left_out = is_partial(found) or any(map(leaves_out, found))
     called, doubtful = of_calls(script, source, again) if (left_out or is_long(found)) and again is not None else (
         [], [])  # fmt: skip
     called, more = apart(called, search)
     unsure = [*beside, *more, *doubtful, *unsure]
-    if left_out and called:
+    lacking = {main_call(one) for one in found if leaves_out(one)} - {""}
+    called += [one for one in doubtful if main_call(one) in lacking]
+    if left_out and called:  # of a function that a call asks of as a whole, nothing is to be left out
+        known = {main_call(one) for one in called}
+        found = [one for one in found if main_call(one) not in known or not leaves_out(one)]
         return without_parts(search.without_helpers(united(called, found)))
     if is_partial(found):
         steps, less_sure = search.steps()
@@ -121,6 +126,20 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
     if is_long(found) and again is not None:
         found = shorter(found, itertools.chain(called, of_rounds(script, source, again, is_sure=True)))
     return without_parts(search.without_helpers(found or unsure))
+
+
+def leaves_out(one: Proposal) -> bool:
+    """Whether a question says that some gradients are not checked."""
+    return any(note.startswith(NOT_CHECKED) for note in one.notes)
+
+
+def main_call(one: Proposal) -> str:
+    """The function that gives the gradients of a question; empty where that is no call."""
+    asked = one.question.both or one.question.grads or one.expression if one.question is not None else "None"
+    node: ast.AST = parse_python(asked, "eval").body
+    while isinstance(node, ast.Call) and isinstance(node.func, ast.Lambda) and node.args:
+        node = node.args[0]
+    return callee(node) if isinstance(node, ast.Call) else ""
 
 
 def of_other_losses(

@@ -8,7 +8,9 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-RATE = re.compile(r"lr|alpha|eta|learn(?:ing)?_?rate|lrate|rate|step_?size|epsilon|gamma")
+RATE = re.compile(
+    r"lr|alpha|eta|learn(?:ing)?_?rate|lrate|rate|step_?size|epsilon|gamma|lern_?rate|schritt(?:_?weite)?|"
+    r"(?:taxa|tasa|tasso|taux)(?:_\w+)?|pass?o|pas")
 """What people call the factor of an update."""
 GRADIENT = re.compile(r"delta|grad|^d[A-Z_]|^d[a-z]\d?$|adjust|nabla")
 """What people call gradients in an update without a rate."""
