@@ -247,6 +247,14 @@ STATEMENTS = [
     ("dh = dh * h", "dh *= h", LAYERS, 20),
 ]  # fmt: skip
 
+def test_what_is_handed_on_as_several_arguments_is_no_operand() -> None:
+    """Each edit of a call compiles, also where what it is given is a list that is taken apart."""
+    for text in ("relu(*dh)", "np.maximum(0, *dh)", "sigmoid(z for z in dh)"):
+        for edit in expression_edits(value_of(text), LAYERS):
+            assert edit.value is not None
+            compile_tree(ast.fix_missing_locations(ast.Expression(edit.value)), "<edit>", "eval")
+
+
 NAMES = st.sampled_from(("dh", "h", "z", "X", "W1", "mask", "N", "reg", "2", "0.5", "h[t]", "self.x", "c['x']", "X.T"))
 
 

@@ -435,6 +435,43 @@ def test_functions_that_another_one_makes_are_known_by_their_own_names(tmp_path:
     assert [item.write for item in outcome.report.findings] == ["slopes = (y - t) * (1 - y ** 2)"]
 
 
+DATA = "import numpy as np\nrng = np.random.default_rng(0)\nX, t = rng.normal(size=(6, 3)), rng.normal(size=(6, 2))\n"
+BESIDE = DATA + """W, V = rng.normal(size=(3, 4)), rng.normal(size=(4, 2))
+zz = 0.1
+for k in range(3):
+    h = np.tanh(X @ W)
+    diff = h @ V - t
+    loss = 0.5 * np.sum(diff ** 2)
+    dW = X.T @ (diff @ V.T * (1 - h ** 2))
+    slope = h.T @ diff + 1
+    W -= zz * dW
+    V -= zz * slope
+"""
+LERNRATE = DATA + """matrix_, versatz = rng.normal(size=(3, 2)), np.zeros(2)
+lernrate = 0.1
+for k in range(3):
+    fehler = X @ matrix_ + versatz - t
+    verlust = 0.5 * np.sum(fehler ** 2)
+    g_matrix = X.T @ fehler * 2
+    g_versatz = fehler.sum(axis=0)
+    matrix_ -= lernrate * g_matrix
+    versatz -= lernrate * g_versatz
+"""
+
+
+def test_no_gradient_of_a_round_is_left_out_without_a_word(tmp_path: Path) -> None:
+    """Both are wrong: of the one nothing says that it is a gradient, the other one has a rate in German."""
+    script = tmp_path / "script.py"
+    script.write_text(BESIDE, encoding="utf-8")
+    (proposal,) = proposed(str(script))
+    assert "not checked: V, of which no gradient was found" in proposal.notes
+    script.write_text(LERNRATE, encoding="utf-8")
+    (outcome,) = outcomes(str(script))
+    assert outcome.report is not None
+    assert outcome.report.headline == "wrong: matrix_ (of 2 gradients)"
+    assert [item.write for item in outcome.report.findings] == ["g_matrix = X.T @ fehler"]
+
+
 DROPOUT = """import numpy as np
 
 class Net:

@@ -175,7 +175,8 @@ def mask_of_another(expression: Expression) -> Iterator[Edit]:
         given = [arg for arg in place.node.args if held_number(arg) != 0]
         name = expression.called(place.node)
         is_own = ast.unparse(place.node.func) in expression.hand.functions
-        if len(given) != 1 or not (is_own or name in ("maximum", "clip")):
+        is_one = len(given) == 1 and not isinstance(given[0], ast.Starred | ast.GeneratorExp)
+        if not is_one or not (is_own or name in ("maximum", "clip")):
             continue
         for rank, other in enumerate(one for one, shape in expression.near(place) if shape):
             new = binary(given[0], "*", parsed(f"{other} > 0"))
