@@ -56,6 +56,20 @@ def test_each_report_stands_under_its_script(folder: Path, capsys: pytest.Captur
     assert captured.err == ""
 
 
+def test_of_a_script_alone_all_is_checked_that_it_seems_to_ask(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = RIGHT.replace("def f", "def loss").replace("def g", "def gradient")
+    (folder / "open.py").write_text(text, encoding="utf-8")
+    (folder / "empty.py").write_text("x = 1\n", encoding="utf-8")
+    asks(folder, '{script = "open.py"}', '{script = "open.py", setup = "w = w * 2"}', '{script = "empty.py"}')
+    assert main(["check"]) == 2  # nothing says what the last one asks
+    out = capsys.readouterr()
+    assert out.out.count('open.py\nasked: --loss "loss(w)" --grads "gradient(w)" --wrt w') == 2
+    assert out.out.count("right: 1 gradient") == 2
+    assert "nothing in it was found to give gradients" in out.err + out.out
+
+
 @pytest.mark.parametrize(
     ("names", "code"),
     [

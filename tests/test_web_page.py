@@ -161,12 +161,29 @@ def test_what_runs_can_be_stopped_and_goes_on(page: Page) -> None:
     page.press("#tab-read")
     page.wait("document.getElementById('clock').textContent.startsWith('2 s')")
     page.press("#stop")
-    page.wait(f"{STATE} === 'ready'", 60)
+    page.wait(f"{STATUS} === 'stopped: press Run'", 60)
+    assert page.value("document.getElementById('result').textContent.trim()") == ""
     paste(page, "import numpy as np\nx = np.ones(3)\ny = x * 2\n")
     page.wait("document.getElementById('field-expression').value === ''")
     fill(page, expression="x + x")
     page.wait("!!document.querySelector('#result .line')")
     assert page.complaints() == []
+
+
+@pytest.mark.long
+def test_code_that_is_pasted_over_what_never_ends_is_run(page: Page) -> None:
+    paste(page, "while True:\n    pass\n")
+    page.wait("document.getElementById('clock').textContent.startsWith('11 s')", 30)
+    paste(page, MYNET)
+    settled(page, "right")
+
+
+def test_a_link_that_is_cut_says_so(page: Page) -> None:
+    page.value("location.hash = '#code=cut!'")
+    page.wait("document.getElementById('notes').textContent.startsWith('The link is cut or was changed')")
+    paste(page, MYNET)
+    settled(page, "right")
+    assert "link" not in page.value("document.getElementById('notes').textContent")
 
 
 def test_a_link_holds_the_code_and_the_question(page: Page) -> None:
@@ -224,8 +241,14 @@ def test_a_quiz_is_made_and_its_line_found(page: Page) -> None:
     paste(page, MYNET)
     settled(page, "right")
     page.press("#tab-quiz")
+    page.wait("!!document.querySelector('.quiz .primary')")
+    choose(page, "level", "2")  # makes none yet
+    choose(page, "level", "1")
     page.press(".quiz .primary")
     page.wait("!!document.querySelector('.quiz .asked')")
+    page.value("window.first = document.querySelector('.quiz .asked')")
+    choose(page, "level", "2")  # another one, of the code that was right
+    page.wait("![window.first, null].includes(document.querySelector('.quiz .asked'))")
     assert page.value("document.querySelector('.below, .mark')") is None
     page.press(".cm-line:nth-of-type(3)")
     page.wait("document.querySelector('.quiz input').value === "

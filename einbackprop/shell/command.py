@@ -475,7 +475,7 @@ def _outcomes(options: argparse.Namespace) -> "tuple[Iterable[Outcome], bool]":
         from einbackprop.shell.answers import outcomes
 
         return outcomes(check.script, check.setup, check.seed, check.seconds), False
-    return [check.outcome()], True
+    return check.outcomes(), True
 
 
 def _require_script_for(options: argparse.Namespace) -> None:

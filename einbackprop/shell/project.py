@@ -5,7 +5,8 @@
         {script = "net.py", loss = "loss(W, X)", grads = "gradients(W, X)", wrt = ["W"]},
     ]
 
-A check takes the options of ``einbackprop check``, under their names; its script is found from the file's folder.
+A check takes the options of ``einbackprop check``, under their names; its script is found from the file's folder. Of a
+script alone all is checked that it seems to ask.
 """
 
 import difflib
@@ -13,7 +14,7 @@ import os
 import tomllib
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +45,25 @@ class Check:
     @property
     def title(self) -> str:
         """``net.py: loss(W, X)``."""
+        if self.question.is_empty:
+            return one_line(self.name)
         asked_of = self.question.loss or self.question.both or self.question.forward
         return one_line(f"{self.name}: {asked_of}")
 
-    def outcome(self) -> Outcome:
-        """The report, or the error for the user because of which there is none."""
+    def outcomes(self) -> list[Outcome]:
+        """The report, of all that the script seems to ask where nothing is said; or the error for the user because of
+        which there is none.
+        """
         try:
+            if self.question.is_empty:
+                from einbackprop.shell.answers import outcomes  # what it takes to guess is not needed where all is said
+
+                found = outcomes(self.script, self.setup, self.seed, self.seconds)
+                return [replace(one, title=f"{self.title}\n{one.title}") for one in found]
             report = answer(self.script, self.question, self.setup, self.seed, self.seconds)
         except EinbackpropError as error:
-            return Outcome(self.script, self.title, error=error)
-        return Outcome(self.script, self.title, report)
+            return [Outcome(self.script, self.title, error=error)]
+        return [Outcome(self.script, self.title, report)]
 
 
 def check_of(name: str, options: Namespace, folder: Path | None = None) -> Check:
@@ -69,7 +79,7 @@ def outcomes_of(checks: Sequence[Check]) -> Iterator[Outcome]:
     for check in checks:
         error = EinbackpropError("einbackprop failed by a mistake of its own")
         failed = Outcome(check.script, check.title, error=error)
-        yield contained(f"the check of {one_line(check.name)}", check.outcome, failed)
+        yield from contained(f"the check of {one_line(check.name)}", check.outcomes, [failed])
 
 
 def checks_of(folder: str) -> list[Check]:
@@ -125,7 +135,8 @@ def _check(entry: Any, folder: Path, where: str) -> Check:
     arguments = [f"--{key}={text}" for key in options if key in entry for text in _texts(key, entry[key], where)]
     try:
         check = check_of(script, asked(arguments), folder)
-        check.question.required()
+        if not check.question.is_empty:
+            check.question.required()
     except (OptionError, ScriptError) as error:
         raise OptionError(f"{where}: {error}") from error
     return check

@@ -10,7 +10,7 @@ export async function fragmentOf({ code, ...more }) {
   return `#${new URLSearchParams({ code: packed, ...more })}`;
 }
 
-/** What a fragment holds, or null if it holds no code. */
+/** What a fragment holds, null if it holds no code; no code, and that it is `broken`, where that cannot be read. */
 export async function heldIn(fragment) {
   const { code, ...more } = Object.fromEntries(new URLSearchParams(fragment.replace(/^#/, "")));
   if (!code) return null;
@@ -19,7 +19,7 @@ export async function heldIn(fragment) {
     const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0));
     return { code: new TextDecoder().decode(await through(bytes, new DecompressionStream("deflate-raw"))), ...more };
   } catch {
-    return null;
+    return { code: "", broken: true };
   }
 }
 

@@ -11,6 +11,7 @@ const PAUSE = 800; // milliseconds without a key before the code is asked again
 const TABS = ["check", "read", "derive", "quiz"];
 const VERDICTS = { 0: "right", 1: "wrong", 3: "undecided" }; // by the exit code
 const SLOW = 5; // seconds after which it is said how to end it
+const PATIENCE = 10000; // milliseconds after which what runs is ended where something else is asked
 
 const at = (id) => document.getElementById(id);
 const site = await (await fetch("site.json")).json();
@@ -23,7 +24,11 @@ let proposed = null; // the code and setup that the fields were filled from
 let marks = [];
 let general = []; // what is said of the code, whatever is asked
 let ready = false;
+let began = 0; // when what is running was asked
+let halted = false; // whether somebody has stopped it
+let broken = ""; // what is said of a link whose code cannot be read
 let right = null; // the code that a quiz was made of
+let mistaken = null; // and that code with the mistake
 let asked = false; // whether another one is to be made
 let playing = null; // the quiz that is on
 
@@ -51,7 +56,7 @@ const python = new Python(site, (state, words) => {
   else if (state === "loading" && !running) say("loading", `${words} …`);
   else if (state === "loading") say("loading", `${words}; your code is next …`);
   else if (running) say("running", "running …");
-  else say("ready", "ready");
+  else say("ready", halted ? "stopped: press Run" : "ready");
 });
 
 /** Say how it is: the state is "loading", "running", "ready" or "failed"; the verdict that of what is shown. */
@@ -71,23 +76,34 @@ function soon() {
 async function now() {
   clearTimeout(timer);
   again = running;
-  if (running) return;
+  if (running) {
+    if (performance.now() - began > PATIENCE) python.stop(); // it may never end, and what is asked now is another code
+    return;
+  }
   running = true;
+  halted = false;
   const ticking = clock();
   try {
     do {
       again = false;
-      await round();
+      began = performance.now();
+      await round().catch(stopped);
     } while (again);
-  } catch (error) {
-    if (!(error instanceof Stopped)) throw error;
-    say("loading", "stopped; Python starts anew");
   } finally {
     running = false;
     clearInterval(ticking);
     at("clock").textContent = "";
     at("stop").hidden = document.body.dataset.state !== "failed";
   }
+}
+
+/** What becomes of a question that was ended: the next one is asked, or there is nothing to show. */
+function stopped(error) {
+  if (!(error instanceof Stopped)) throw error;
+  if (again) return;
+  halted = true;
+  show({ html: "", marks: [] });
+  say("loading", "stopped; Python starts anew");
 }
 
 /** Count the seconds while something runs. */
@@ -105,7 +121,7 @@ async function round() {
   const code = editor.text;
   if (!code.trim()) {
     show({ html: "", marks: [] });
-    notes([]);
+    notes(broken ? [broken] : []);
     return say(ready ? "ready" : "loading", ready ? "ready: paste some code" : "starting Python …");
   }
   if (ready) say("running", "running …");
@@ -140,21 +156,23 @@ async function play(code) {
   const [level, seed] = [at("level").value, Math.floor(Math.random() * 2 ** 32)];
   const quiz = await python.ask({ ask: "quiz", code, level, seed, ...question.asked("quiz") });
   if (quiz.error) return show(quiz);
-  right = code;
+  [right, mistaken] = [code, quiz.code];
   editor.setText(quiz.code);
   proposed = JSON.stringify([quiz.code, question.setup]); // it asks what the code asked that is right
   const over = () => editor.mark([{ ...mark(quiz), below: below(mark(quiz)) }]);
   const element = game(quiz, {
     solved: over,
     shown: () => (over(), editor.go(quiz.line)),
-    another: () => (editor.setText(right), begun()),
+    another: begun,
   });
   show({ marks: [] }, element);
   playing = element;
   say("ready", quiz.asked);
 }
 
+/** Make another quiz, of the code that is right. */
 function begun() {
+  if (mistaken !== null && editor.text === mistaken) editor.setText(right);
   asked = true;
   now();
 }
@@ -270,7 +288,7 @@ at("go").addEventListener("click", () => {
   editor.focus();
 });
 at("hint").addEventListener("change", () => now());
-at("level").addEventListener("change", () => begun());
+at("level").addEventListener("change", () => playing && begun());
 at("clear").addEventListener("click", () => {
   gallery.value = "";
   begin("");
@@ -311,6 +329,7 @@ gallery.addEventListener("change", () => {
 
 async function beginWithLink() {
   const held = await heldIn(location.hash);
+  broken = held?.broken ? "The link is cut or was changed: the code in it cannot be read." : "";
   if (held) gallery.value = "";
   return held ? (begin(held.code, held), true) : false;
 }
