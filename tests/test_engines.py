@@ -24,7 +24,8 @@ from wild import CONTROLS, FIXTURES
 
 import einbackprop as eb
 from einbackprop.core import interpretation, nesting
-from einbackprop.core.program import Program
+from einbackprop.core.factors import Factor
+from einbackprop.core.program import Bracket, Contract, Dimension, Input, Position, Program, Ref
 from einbackprop.derivation.accumulation import vjp
 from einbackprop.derivation.gradients import derive
 from einbackprop.emission.writing import source
@@ -106,6 +107,17 @@ def test_layers_and_their_gradients(name: str, target: str) -> None:
                for declared in derived.inputs[len(arrays):]]  # fmt: skip
     agrees(derived, arrays, target)
     agrees(derived, arrays, target, narrow=True)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_pattern_over_a_size_is_of_floats(target: Any) -> None:
+    """Over a size of 1 it is a whole number, and what it is written into was made for such alone."""
+    bracket = Bracket(Position.of("j"), "=", Position(((Factor.of(-1), "k"),)))
+    out, x = Ref("v", "ij"), Ref("x", "ij")
+    equation = Contract(out, (), (bracket,), Factor.of(1, k=-1))
+    program = Program((Input(x),), (equation,), (out,), (Dimension("ijk", 1),))
+    agrees(program, [np.ones((1, 1))], target)
+    assert "zeros((I_, I_), dtype=float)" in source(program, target=target)
 
 
 @given(programs())

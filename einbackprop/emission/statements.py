@@ -87,7 +87,7 @@ def write_contract(equation: Contract, scope: Scope) -> None:
     names = scope.read_by(equation)
     kind = product_kind([scope.sample(name) for name in names]) if names else np.dtype(np.int64)
     if not scope.engine.mixes and kind.kind in "biu":  # a whole number over a size is in single precision there
-        kind = np.result_type(kind, scope.dtypes[equation.out.name])
+        kind = np.result_type(kind, quotient_dtype(equation, scope))
     terms: list[Term] = [(operand(ref, kind, names, scope), ref.indices) for ref in equation.operands]
     terms, brackets = gathered(terms, list(equation.brackets), out, scope)
     way, brackets = scattering(equation, terms, brackets, out, scope)
@@ -179,6 +179,13 @@ def pattern(bracket: Bracket, kind: Dtype, names: list[str], scope: Scope) -> Te
     return name, letters
 
 
+def quotient_dtype(equation: Contract, scope: Scope) -> Dtype:
+    """The dtype of a contraction; of whole numbers over a size that of floats: only over a size of 1 are they whole."""
+    own = scope.dtypes[equation.out.name]
+    divides = any(power < 0 for _, power in equation.factor.sizes)
+    return np.dtype(np.float64) if own.kind in "biu" and divides else own
+
+
 def deliver(equation: Contract, expression: str, way: Scatter | None, scope: Scope) -> None:
     """Assign the value of a contraction, or write it into zeros."""
     name, indices = scope.names[equation.out.name], equation.out.indices
@@ -187,7 +194,9 @@ def deliver(equation: Contract, expression: str, way: Scatter | None, scope: Sco
     if distinct == indices and not index:
         scope.assign(name, expression)
         return
-    kind = scope.dtype(scope.dtypes[equation.out.name], scope.read_by(equation))
+    own = scope.dtypes[equation.out.name]
+    kind = scope.dtype(quotient_dtype(equation, scope), scope.read_by(equation))
+    kind = "float" if own.kind in "biu" and kind == "np.float64" else kind
     scope.assign(name, f"np.zeros({scope.shape(indices)}, dtype={kind})")
     if distinct != indices and scope.engine.writes:
         scope.write(f'np.einsum("{indices}->{distinct}", {name})[...] = {expression}')
