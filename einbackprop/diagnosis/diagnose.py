@@ -66,7 +66,8 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     found = ((part.statement.col_offset, finding_of(part, is_repaired)) for part in parts if is_repaired or part.mends)
     told = merged(found)
     texts = texts_of(told)
-    if is_repaired and not judge.works(version.of_texts(texts)):  # the code with the edits works, its text does not
+    written_whole = texts.keys() == {item.file for item in told if item.write}  # some lines can only be told
+    if is_repaired and written_whole and not judge.works(version.of_texts(texts)):  # edits work, their text does not
         told, texts = [replace(item, write=None) for item in told], {}
     told += map(roles.about, search.unexplained)
     findings = with_formulas(told, version.of_texts(texts), texts, case)
