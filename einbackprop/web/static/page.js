@@ -307,8 +307,9 @@ at("result").addEventListener("click", (event) => {
   if (/^\d+$/.test(number ?? "") && !String(getSelection())) editor.go(Number(number));
 });
 
-/** Begin with some code, and what is asked of it, if that is known. */
-function begin(code, { tab: first, ask } = {}) {
+/** Begin with some code, and what is asked of it, if that is known; or with none, of a link that cannot be read. */
+function begin(code, { tab: first, ask, broken: cut } = {}) {
+  broken = cut ? "The link is cut or was changed: the code in it cannot be read." : "";
   question.forget();
   proposed = null;
   if (TABS.includes(first)) choose(first);
@@ -329,7 +330,7 @@ gallery.addEventListener("change", () => {
 
 async function beginWithLink() {
   const held = await heldIn(location.hash);
-  broken = held?.broken ? "The link is cut or was changed: the code in it cannot be read." : "";
+  broken = "";
   if (held) gallery.value = "";
   return held ? (begin(held.code, held), true) : false;
 }
