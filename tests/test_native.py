@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from drawn_programs import programs
+from drawn_recurrences import Drawn, recurrences
+from drawn_recurrences import arguments as rounds_of
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from test_lowering import assert_same, laid_out, thresholds_of_one, typed, unwritten
@@ -20,8 +22,10 @@ from einbackprop.capture.tracer import trace
 from einbackprop.core import interpretation, nesting
 from einbackprop.core.elementwise import FUNCTIONS
 from einbackprop.core.program import ONE, Dimension, Extremum, Input, Map, Program, Ref, Sum
+from einbackprop.core.recurrences import carried
 from einbackprop.derivation.accumulation import value_and_vjp
 from einbackprop.errors import ArgumentError, BackendError, DtypeError, ShapeError
+from einbackprop.layers.recurrence import lstm
 from einbackprop.plans import native, native_functions, native_groups, regions, workers
 from einbackprop.plans.lowering import Plan
 from einbackprop.plans.native import lower_natively
@@ -113,6 +117,20 @@ def test_workers_share_the_rows_of_loops(drawn: Any, dtype: str, count: int) -> 
         patch.setattr(native_groups, "FEW", 4)
         patch.setattr(native, "FEW", 4)
         checked(*typed(*drawn, dtype))
+
+
+@settings(max_examples=10)
+@given(recurrences(), st.sampled_from(["float64", "float32"]), st.sampled_from([0, 4, 1 << 12]),
+       st.sampled_from(["C", "F", "strided"]))  # fmt: skip
+def test_rounds_of_a_recurrence_have_loops(drawn: Drawn, dtype: str, few: int, kind: str) -> None:
+    """Of drawn recurrences and their gradients: what a round does entry by entry, at its place in arrays of all."""
+    arrays = [array.astype(dtype) for array in rounds_of(3)]
+    program = value_and_vjp(trace(drawn.run, *arrays))
+    assert carried(program.equations), drawn.text
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native_groups, "FEW", few)
+        patch.setattr(native, "FEW", few)
+        checked(program, [laid_out(array, kind) for array in arrays])
 
 
 @pytest.mark.parametrize(("dtype", "few", "count"), [("float64", 4, 7), ("float32", 4, 7), ("int64", 1 << 20, 3)])
@@ -225,6 +243,27 @@ def test_numba_gives_what_numpy_gives(loss: Any, make: Any, wrt: Any, dtype: str
         assert_same(leaves(native(*laid)), expected, dtype)
         for leaf, copy in zip(leaves(laid), before, strict=True):
             np.testing.assert_array_equal(leaf, copy)
+
+
+@needs_numba
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_numba_has_a_loop_in_each_round(dtype: str) -> None:
+    """The gates of an LSTM, forward and backward, with arguments of any layout."""
+    rng = np.random.default_rng(0)
+    shapes = (3, 4, 2), (4, 2), (4, 2), (4, 4, 4), (4, 4, 4), (4, 4)
+    given_arguments = tuple(rng.normal(size=shape).astype(dtype) for shape in shapes)
+
+    def loss(*given: Any) -> Any:
+        return np.sum(lstm(*given)[0] ** 2)
+
+    gradient = eb.grad(loss, wrt=tuple(range(6)))
+    native = eb.compile(gradient, *given_arguments, backend="numba")
+    expected = leaves(eb.compile(gradient, *given_arguments)(*given_arguments))
+    rounds = [step for step in native.plan.steps if step.word == "native loops" and step.loop is not None]
+    assert len(rounds) == 2
+    for kind in ("C", "F", "reversed", "strided", "read only"):
+        laid = [laid_out(array, kind) for array in given_arguments]
+        assert_same(leaves(native(*laid)), expected, dtype)
 
 
 @needs_numba

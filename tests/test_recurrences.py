@@ -16,7 +16,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import einbackprop as eb
+from einbackprop.capture.tracer import record
 from einbackprop.core import interpretation
+from einbackprop.core.dtypes import value_dtypes, weak_values
 from einbackprop.core.program import Bracket, Contract, Position, Program
 from einbackprop.core.recurrences import Recurrence, blocks, carried, plain
 from einbackprop.derivation.accumulation import vjp
@@ -73,6 +75,18 @@ def test_drawn_recurrences_at_all_lengths(drawn: Drawn, rounds: int, other: tupl
     compiled = eb.compile(eb.grad(drawn.run, wrt=tuple(range(5))), *given_here)
     for found, wanted in zip(compiled(*given_here), backward(*given_here), strict=True):
         np.testing.assert_allclose(found, wanted, 1e-9, 1e-11, err_msg=drawn.text)
+
+
+@given(recurrences(), st.lists(st.sampled_from(["float16", "float32", "float64"]), min_size=5, max_size=5))
+def test_a_loop_has_the_dtypes_of_its_rounds(drawn: Drawn, kinds: list[str]) -> None:
+    """What the rounds read of the one before has the dtype that it has where they stand one after the other."""
+    given_here = tuple(array.astype(kind) for array, kind in zip(arguments(3), kinds, strict=True))
+    read = record(drawn.run, given_here)
+    (mine,), (theirs,) = (
+        [value_dtypes(program, weak_values(program))[ref.name] for ref in program.outputs]
+        for program in (plain(read.program), read.unrolled.program)
+    )
+    assert mine == theirs, drawn.text
 
 
 @pytest.mark.long

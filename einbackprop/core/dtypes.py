@@ -53,12 +53,24 @@ def _value_dtypes(
     known = {name: np.dtype(float) if kind.kind == "O" else kind for name, kind in known.items()}
     order = [*flat(blocks(program.equations))]
     ahead = carried(order)
-    known |= dict.fromkeys(ahead, np.dtype(np.int8))  # before its first round nothing says what a recurrence makes
-    for equation in order * (2 if ahead else 1):
-        name, beside = equation.out.name, beside_numbers(equation, known, weak) if weak else {}
-        found = value_dtype(equation, {**known, **beside}, program.sizes)
-        known[name] = found if settled is None else settled.get(name, found)
-    return known
+    known |= dict.fromkeys(ahead, np.dtype(np.int8))
+    unknown = {*ahead}  # what rounds read of the one before has no dtype of its own until something that they read has
+    while True:
+        before = {name: known[name] for name in ahead}, len(unknown)
+        for equation in order:
+            name, names = equation.out.name, {ref.name for ref in operands(equation)}
+            if names & unknown and names <= unknown | weak:
+                known[name] = np.dtype(np.int8)
+                unknown.add(name)
+                continue
+            beside = beside_numbers(equation, known, weak | unknown) if weak or unknown else {}
+            found = value_dtype(equation, {**known, **beside}, program.sizes)
+            known[name] = found if settled is None else settled.get(name, found)
+            unknown.discard(name)
+        if before == ({name: known[name] for name in ahead}, len(unknown)):
+            if not unknown:
+                return known
+            unknown.clear()
 
 
 def value_dtype(equation: Equation, known: dict[str, Dtype], sizes: dict[str, int]) -> Dtype:

@@ -152,7 +152,7 @@ class Assembly:
         """The part of a view that is at hand in a loop: along the axes that have a letter, a block."""
         index = tuple(slice(0, shape[i]) if i else slice(None) for i in letters)
         array = view.array[(*index, ...)]
-        root = Root(f"p{len(self.steps)}", "part", array.shape, view.dtype, view.root.last, view.root.below)
+        root = part_of(view, array, f"p{len(self.steps)}", "part")
         places = ", ".join(variables[i] if i else ":" for i in letters)
         self.steps.append(Step("block", f"{root.name} = {{0}}[{places}]", (view,), None, 0, 0, "", self.loop))
         return View(root.name, root, array, view.term)
@@ -160,9 +160,16 @@ class Assembly:
     def entry(self, view: View) -> View:
         """The entry along the first axis of a view that is at hand in a round."""
         array = view.array[0, ...]
-        root = Root(f"p{len(self.steps)}", "entry", array.shape, view.dtype, view.root.last, view.root.below)
+        root = part_of(view, array, f"p{len(self.steps)}", "entry")
         self.steps.append(Step("entry", root.name, (view,), None, 0, 0, "", self.loop))
         return View(root.name, root, array, view.term[1:])
+
+
+def part_of(view: View, array: Array, name: str, kind: Literal["part", "entry"]) -> Root:
+    """The memory of a part of a view, whose prototype is the array, by a name of its own."""
+    root = Root(name, kind, array.shape, view.dtype, view.root.last, view.root.below)
+    root.origin = View(name, root, array, "").start
+    return root
 
 
 def offsets(spans: Mapping[Root, tuple[int, int]]) -> tuple[dict[Root, int], int]:

@@ -308,9 +308,17 @@ class Lowering:
     def inside(self, program: Program) -> Lowering:
         """The lowering of what is done within this one: its steps are steps of this one."""
         program, weak, _ = ready(program, (), None)
-        inner = Lowering(program, weak, reuse=True)
+        return self.sharing(Lowering(program, weak, reuse=True))
+
+    def sharing(self, inner: Lowered) -> Lowered:
+        """A lowering whose steps and sizes are those of this one."""
         inner.work.assembly, inner.work.sizes = self.work.assembly, self.work.sizes
         return inner
+
+    def compute_all(self) -> None:
+        """The steps of every equation in its order, which write what has a place to it."""
+        for _ in self.compute_in_place(self.program.equations, 0):
+            pass
 
     def place_rest(self, late: Contract, total: Equation) -> None:
         """Make the one other term of a sum where the sum belongs, if nothing else reads it."""

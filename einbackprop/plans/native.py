@@ -4,6 +4,8 @@ A small program becomes one function, which checks its arguments too. In a large
 along them become loops that go over memory once, and products of matrices stay with BLAS.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -82,10 +84,7 @@ def lower_natively(
     program, weak, interface = ready(program, dtypes, interface)
     if interface.strict and picking.computed_ranges(program):  # loops do not look at what they compute
         return planned(program, weak, reuse=reuse, interface=interface)
-    work = Workspace(program, value_dtypes(program, weak), weak, reuse=reuse)
-    items = Grouping(work, Stacks(program, work.dtypes).sums).schedule(program.equations)
-    program = replace(program, equations=tuple(equations_of(items)))
-    return undisturbed(lambda: NativeLowering(program, weak, items, names, reuse=reuse)).plan(interface)
+    return undisturbed(lambda: NativeLowering.of(program, weak, names, reuse=reuse)).plan(interface)
 
 
 class NativeLowering(Lowering):
@@ -99,6 +98,33 @@ class NativeLowering(Lowering):
         self.items = items
         self.names = names
         self.kernels: list[Kernel] = []
+        self.is_within = False
+
+    @classmethod
+    def of(cls, program: Program, weak: frozenset[str], names: Names, *, reuse: bool) -> NativeLowering:
+        """The lowering of a program that has been prepared, some of its equations in groups."""
+        work = Workspace(program, value_dtypes(program, weak), weak, reuse=reuse)
+        items = Grouping(work, Stacks(program, work.dtypes).sums).schedule(program.equations)
+        program = replace(program, equations=tuple(equations_of(items)))
+        return cls(program, weak, items, names, reuse=reuse)
+
+    def inside(self, program: Program) -> NativeLowering:
+        """The lowering of what is done within this one: its steps and loops are those of this one."""
+        program, weak, _ = ready(program, (), None)
+        inner = self.sharing(NativeLowering.of(program, weak, self.names, reuse=True))
+        inner.kernels, inner.is_within = self.kernels, True
+        return inner
+
+    def compute_all(self) -> None:
+        """The steps of every equation or group in its order, which write what has a place to it."""
+        number = 0
+        for item in self.items:
+            if isinstance(item, Group):
+                self.loops(number, item)
+                number += len(item.members)
+            else:
+                for _ in self.compute_in_place([item], number):
+                    number += 1
 
     def run(self) -> None:
         """Every equation in its order."""
@@ -134,7 +160,8 @@ class NativeLowering(Lowering):
     @property
     def is_whole(self) -> bool:
         """Whether one function of loops is all that there is to call."""
-        return len(self.items) == 1 and len(self.kernels) == 1 and not self.kernels[0].rows
+        alone = len(self.items) == len(self.kernels) == 1 and isinstance(self.items[0], Group)
+        return alone and not self.kernels[0].rows and not self.is_within
 
     def loops(self, number: int, group: Group) -> None:
         """A group as a function of loops."""
@@ -147,7 +174,8 @@ class NativeLowering(Lowering):
         for equation in group.members:
             out = equation.out
             if out.name in kept:
-                work.define(out.name, self.lying(out))
+                place = work.placed.get(out.name) or work.home(out.indices, work.dtypes[out.name], out.name)
+                work.define(out.name, place or self.lying(out))
         Writer(work, group, kernel, self.texts, kept).write()
         self.kernels.append(kernel)
         if self.is_whole:
@@ -230,7 +258,9 @@ class NativeLowering(Lowering):
 
     def arranged(self) -> list[str]:
         """The lines that lay arguments out as loops read them, where they are not."""
-        used = dict.fromkeys(root for kernel in self.kernels for root in kernel.given if root.kind == "input")
+        entries = {step.template: step.views[0].root for step in self.work.assembly.steps if step.word == "entry"}
+        given = [entries.get(root.name, root) for kernel in self.kernels for root in kernel.given]
+        used = dict.fromkeys(root for root in given if root.kind == "input")
         return [f"{root.name} = arranged({root.name}, {root.dtype.name})" for root in used]
 
     def guard(self, running: list[str], kernel: Kernel, interface: Interface) -> None:

@@ -14,11 +14,12 @@ def kind(dtype: Dtype) -> str:
 
 @dataclass(frozen=True)
 class Stored:
-    """An array as loops read it: its name, and how many entries one step along each axis goes."""
+    """An array as loops read it: its name, how many entries one step along each axis goes, and which is the first."""
 
     name: str
     steps: tuple[int, ...]
     dtype: Dtype
+    first: int = 0
 
 
 @dataclass
@@ -40,6 +41,8 @@ class Kernel:
         That memory.
     partial : dict of str to View
         Sums and extrema over the rows of one worker, in that memory.
+    written : set of Root
+        The memory that it writes to, but for its own.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Kernel:
     rows: str = ""
     own: list[Root] = field(default_factory=list)
     partial: dict[str, View] = field(default_factory=dict)
+    written: set[Root] = field(default_factory=set)
 
     @property
     def given(self) -> list[Root]:
@@ -95,7 +99,7 @@ class Kernel:
 
     def type_of(self, root: Root, shapes: Mapping[Root, tuple[int, ...]]) -> str:
         """A parameter's dtype and number of axes."""
-        written = root.kind in ("result", "buffer")
+        written = root in self.written or root in self.own
         return f"{'out ' * written}{root.dtype.name} {len(shapes.get(root, root.shape))}"
 
 

@@ -15,7 +15,7 @@ from . import assembly, contractions
 from .native_functions import converted, expression, number
 from .native_groups import Group, Nest, kinds_of, nests_of
 from .native_kernel import Kernel, Stored, dense_steps, kind
-from .views import Dtype, View, is_dense
+from .views import Dtype, View, has_unit_stride
 from .workspace import Workspace, number_of
 
 AT_ONCE = 8
@@ -278,7 +278,9 @@ class Writer:
             for step, i in zip(stored.steps, indices, strict=True)
             if step and self.work.sizes[i] > 1
         ]
-        return f"{stored.name}[at({' + '.join(parts)})]" if parts else f"{stored.name}[0]"
+        if stored.first and parts:
+            parts.insert(0, str(stored.first))
+        return f"{stored.name}[at({' + '.join(parts)})]" if parts else f"{stored.name}[{stored.first}]"
 
     def storage_of(self, ref: Ref) -> Stored | None:
         """Where a value that is read lies; None for a number."""
@@ -287,19 +289,22 @@ class Writer:
         view = self.work.values[ref.name]
         if view.root.kind == "constant" and view.array.ndim == 0:
             return None
-        if view.size != prod(view.root.shape) or not is_dense(view) or any(s < 0 for s in view.array.strides):
-            view = dense(self.work, view)
-        steps = tuple(s // view.dtype.itemsize for s in view.array.strides)
-        self.stored[ref.name] = Stored(self.kernel.array(view.root), steps, view.dtype)
+        self.stored[ref.name] = self.lying(view if can_be_read(view) else dense(self.work, view))
         return self.stored[ref.name]
+
+    def lying(self, view: View) -> Stored:
+        """A view as loops go along it."""
+        steps = tuple(s // view.dtype.itemsize for s in view.array.strides)
+        return Stored(self.kernel.array(view.root), steps, view.dtype, view.start)
 
     def storage(self, out: Ref) -> Stored:
         """Where a value of the group lies: a buffer or result, or what is kept for one entry of the rows."""
         if out.name not in self.stored:
             dtype = self.work.dtypes[out.name]
             if out.name in self.kept:
-                root = self.work.values[out.name].root
-                self.stored[out.name] = Stored(self.kernel.array(root), dense_steps(root.shape), dtype)
+                view = self.work.values[out.name]
+                self.kernel.written.add(view.root)
+                self.stored[out.name] = self.lying(view)
             else:
                 self.stored[out.name] = self.scratch(out, dtype, self.group.rows)
         return self.stored[out.name]
@@ -358,6 +363,15 @@ def combined(equation: Equation, total: str, text: str) -> list[str]:
 def indented(lines: Sequence[str]) -> list[str]:
     """Lines inside a block."""
     return [f"    {line}" for line in lines]
+
+
+def can_be_read(view: View) -> bool:
+    """Whether loops can go along a view as it lies: upwards, over entries beside one another."""
+    root, axes = view.root, zip(view.array.strides, view.array.shape, strict=True)
+    at_hand = root.kind in ("part", "entry")  # where that begins is known of all of it alone
+    if view.dtype != root.dtype or (at_hand and not (view.text == root.name and view.array.flags.c_contiguous)):
+        return False
+    return has_unit_stride(view, view.term) and all(step > 0 for step, length in axes if length > 1)
 
 
 def dense(work: Workspace, view: View) -> View:

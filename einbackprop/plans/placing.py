@@ -151,7 +151,9 @@ def region(work: Workspace, stacks: Stacks, place: Place, order: str) -> View:
         axes = {form.letters: n for n, form in enumerate(place.forms)}
         inner = [out[axes[i]] for i in order if axes[i] != place.axis]
         inner += [letter for n, letter in enumerate(out) if n != place.axis and letter not in inner]  # of one position
-        view = work.allocate(out[place.axis] + "".join(inner), work.dtypes[place.stack], place.stack)
+        given = work.placed.get(place.stack)
+        view = given or work.allocate(out[place.axis] + "".join(inner), work.dtypes[place.stack], place.stack)
+        view = view if given is None else view.named(out)
         view.root.last = max(view.root.last, work.last.get(place.stack, -1))
         if not place.is_whole:
             work.assembly.emit("fill", "{out}.fill(0)", out=view)
@@ -162,7 +164,8 @@ def region(work: Workspace, stacks: Stacks, place: Place, order: str) -> View:
 def home(work: Workspace, stacks: Stacks, order: str, dtype: Dtype, name: str) -> View | None:
     """The memory in a stack for an array that is made now, its letters in that order, if it lies there so densely."""
     place, own = stacks.homes.get(name), work.outs[name].indices if name in work.outs else ""
-    if place is None or work.assembly.loop is not None or work.dtypes[place.stack] != dtype:
+    loop = work.assembly.loop
+    if place is None or (loop is not None and loop.variables) or work.dtypes[place.stack] != dtype:
         return None
     if len(own) != len(order) or set(own) != set(order):
         return None

@@ -135,8 +135,7 @@ def lowered(lowering: Lowering, equation: Rounds) -> dict[str, View]:
     for view, declared in zip(before.values(), inputs[count:], strict=True):
         inner.work.define(declared.ref.name, entry(view).named(declared.ref.indices))
     inner.work.placed = {ref.name: entry(wholes[name]).named(ref.indices) for name, ref in outs.items()}
-    for _ in inner.compute_in_place(inner.program.equations, 0):
-        pass
+    inner.compute_all()
     lowering.quiet &= inner.quiet
     work.assembly.loop = None
     for root, last in lasting.items():

@@ -39,6 +39,8 @@ class Root:
         The number of the last equation that reads it.
     below : int or None
         Whole numbers that are known to be at least 0 and less than this.
+    origin : int
+        How many entries lie before it in the prototype that it is a part of.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Root:
     dtype: Dtype
     last: int = -1
     below: int | None = None
+    origin: int = 0
 
     @property
     def is_kept(self) -> bool:
@@ -94,6 +97,15 @@ class View:
     def size(self) -> int:
         """How many entries it has."""
         return self.array.size
+
+    @property
+    def start(self) -> int:
+        """How many entries of its memory lie before its first one."""
+        whole = self.array
+        while whole.base is not None:  # that of as_strided is an object which has a base
+            whole = whole.base  # type: ignore[assignment]
+        here, there = (array.__array_interface__["data"][0] for array in (self.array, whole))
+        return int(here - there) // self.dtype.itemsize - self.root.origin
 
     def are_positions(self, length: int) -> bool:
         """Whether it is known to hold nothing but positions along an axis."""
