@@ -1,6 +1,7 @@
 """The interpreter against scalar loops that share nothing with it."""
 
 import math
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -13,6 +14,8 @@ from drawn_programs import programs
 from hypothesis import given
 from hypothesis import strategies as st
 
+from einbackprop.capture.tracer import trace
+from einbackprop.core import interpretation
 from einbackprop.core.interpretation import evaluate, run
 from einbackprop.core.program import (
     Bracket,
@@ -143,10 +146,26 @@ def made_with(program: Program, name: str) -> str:
     return next(ref.indices for ref in refs if ref.name == name)
 
 
-@given(programs())
-def test_the_interpreter_equals_scalar_loops(drawn: Any) -> None:
+@given(programs(), st.sampled_from([0, interpretation.WIDE]))
+def test_the_interpreter_equals_scalar_loops(drawn: Any, wide: int) -> None:
+    """With every bracket that can be as a position that is read, or added to, and with none."""
     program, arrays = drawn
-    assert disagreement(program, arrays) < 1e-10
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(interpretation, "WIDE", wide)
+        assert disagreement(program, arrays) < 1e-10
+
+
+def test_entries_are_laid_out_in_memory_of_their_own_size() -> None:
+    """What is flattened, or picked by labels, is not held against every place that it might have."""
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(300, 400)), rng.integers(0, 90_000, (200, 300))
+    program = trace(lambda x, labels: np.append(x.reshape(-1), x[0])[labels], x, labels)
+    tracemalloc.start()
+    (found,) = interpretation.run(program, [x, labels])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(found, x.reshape(-1)[labels])
+    assert peak < 100e6
 
 
 @given(programs(polynomial=True, most_equations=4))

@@ -210,25 +210,80 @@ def fill(array: Array, out: Ref, sizes: Mapping[str, int]) -> Array:
     return np.broadcast_to(array, [sizes[i] for i in out.indices])
 
 
+WIDE = 1 << 20
+"""How many entries a bracket may have on axes of all its letters."""
+
+
 def contract(equation: Contract, values: Values, sizes: Mapping[str, int]) -> Array:
-    """Every operand and bracket on axes of all letters, multiplied, summed over the letters not in ``out``."""
+    """Every operand and bracket on axes of all letters, multiplied, summed over the letters not in ``out``.
+
+    A bracket that would be wide, ``[l=K·b+k]``, says where entries are read or added up instead.
+    """
     out = "".join(dict.fromkeys(equation.out.indices))
     factors = [(ref.indices, numeric(values[ref.name])) for ref in equation.operands]
-    factors += [(b.letters, holds(b, values, sizes)) for b in equation.brackets]
+    kind = product_kind([array for _, array in factors]) if factors else np.dtype(np.int64)
+    places: dict[str, Position] = {}
+    for bracket in equation.brackets:
+        if (found := said_by(bracket, equation, sizes)) is None:
+            factors.append((bracket.letters, holds(bracket, values, sizes)))
+        elif any(found[0] in ref.indices for ref in equation.operands):
+            factors = [picked(*one, *found, values, sizes) if found[0] in one[0] else one for one in factors]
+        else:
+            places |= [found]
+    kept = "".join(dict.fromkeys([*(i for i in out if i not in places), *(i for p in places.values() for i in p.letters)]))
     present = "".join(dict.fromkeys("".join(indices for indices, _ in factors)))
+    total: Any = 1
     if factors:
-        kind = product_kind([array for _, array in factors[: len(equation.operands) or None]])
         terms: list[Any] = []
         for indices, array in factors:
             terms += [array.astype(kind), [present.index(i) for i in indices]]
-        kept = [i for i in out if i in present]
+        among = [i for i in kept if i in present]
         pairwise = len(factors) > 2 and kind.kind != "O"  # NumPy's pairs of objects fail where one is a scalar
-        total: Any = np.einsum(*terms, [present.index(i) for i in kept], optimize=pairwise)
-        total = read(np.asarray(total), Ref("", "".join(kept)), out, sizes)
-    else:
-        total = 1
+        total = np.einsum(*terms, [present.index(i) for i in among], optimize=pairwise)
+        total = read(np.asarray(total), Ref("", "".join(among)), kept, sizes)
+    if places:
+        total = put(np.broadcast_to(total, [sizes[i] for i in kept]), kept, places, out, values, sizes)
     full = fill(np.asarray(scale(total, equation.factor, sizes)), Ref("", out), sizes)
     return scatter_diagonal(full, out, equation.out.indices, sizes)
+
+
+def said_by(bracket: Bracket, equation: Contract, sizes: Mapping[str, int]) -> tuple[str, Position] | None:
+    """A letter and its position, as a wide bracket says it: a letter of the operands alone, or of the output alone."""
+    if np.prod([sizes[i] for i in bracket.letters], dtype=float) <= WIDE:
+        return None
+    others = {i for other in equation.brackets if other is not bracket for i in other.letters}
+    for letter, position in bracket.solved():
+        is_read = any(letter in ref.indices for ref in equation.operands)
+        if letter not in others and not (is_read and letter in equation.out.indices):
+            return letter, position
+    return None
+
+
+def picked(
+    letters: str, array: Array, letter: str, position: Position, values: Values, sizes: Mapping[str, int]
+) -> tuple[str, Array]:
+    """An operand whose letter has a position: on axes of the other letters and of those of the position."""
+    axes = "".join(dict.fromkeys(letters.replace(letter, "") + position.letters))
+    grid = dict(zip(axes, np.ogrid[tuple(slice(sizes[i]) for i in axes)], strict=True))
+    at = place(position, axes, values, sizes)
+    inside = (at >= 0) & (at < sizes[letter])
+    grid[letter] = np.where(inside, at, 0)
+    return axes, np.where(inside, array[tuple(grid[i] for i in letters)], array.dtype.type(0))
+
+
+def put(
+    array: Array, letters: str, places: Mapping[str, Position], out: str, values: Values, sizes: Mapping[str, int]
+) -> Array:
+    """Entries added up where letters that they lack say that they belong, and over the letters not in ``out``."""
+    grid = dict(zip(letters, np.ogrid[tuple(slice(sizes[i]) for i in letters)], strict=True))
+    inside = np.ones(array.shape, bool)
+    for letter, position in places.items():
+        grid[letter] = place(position, letters, values, sizes)
+        inside &= (grid[letter] >= 0) & (grid[letter] < sizes[letter])
+    total = np.zeros([1, *(sizes[i] for i in out)], array.dtype)
+    at = [np.broadcast_to(grid[i], array.shape)[inside] for i in out]
+    np.add.at(total, (np.zeros(inside.sum(), int), *at), array[inside])
+    return np.asarray(total[0])
 
 
 def product_kind(arrays: Sequence[Array]) -> np.dtype[Any]:
