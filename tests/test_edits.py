@@ -75,6 +75,7 @@ def value_of(text: str) -> ast.expr:
 EXPRESSIONS = [
     # what was meant, what was written, what is at hand, the rank by cost that it has at most
     ("X.T @ dh", "X @ dh", LAYERS, 5),
+    ("dh * (h * z + z - 1)", "dh * (h * z + 1 - z)", LAYERS, 40), ("z - h + dh", "z + dh - h", LAYERS, 20),
     ("dscores @ W2.T", "dscores @ W2", LAYERS, 5),
     ("np.dot(X.T, dh)", "np.dot(X, dh)", LAYERS, 3),
     ("np.dot(X.T, dh)", "np.dot(dh, X.T)", LAYERS, 10),
@@ -205,6 +206,7 @@ EXPRESSIONS += [
 ]  # fmt: skip
 
 COMPOUNDS = [
+    ("dx + dh * (1 - z)", "dx", replace(LAYERS, wanted=(N, H)), 2000),
     ("dh_next + Whh.T @ draw", "dh_next", replace(LOOP, wanted=(H, 1)), 400),
     ("np.dot(Why.T, dy) + np.dot(Whh.T, draw)", "np.dot(Why.T, dy)", replace(LOOP, wanted=(H, 1)), 400),
     ("a * (da - np.sum(a * da, axis=-1, keepdims=True))", "a * da", replace(OBJECT, wanted=(2, T, T)), 1500),

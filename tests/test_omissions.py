@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mutant_outcomes import module_of, with_writes
 from sampling import some
 
 from einbackprop import check
 from einbackprop.checking.reports import Report
+from einbackprop.diagnosis.missing_terms import summing
 
 NETWORK = """\
 import numpy as np
@@ -365,6 +368,61 @@ def gradients(W, b, x):
     own, first, second = found.write.split("\n")
     assert own == "dy = 2 * (x[n] @ W + b)"
     assert {first[:5], second[:5]} == {"dW +=", "db +="}
+
+
+PEEPHOLES = """\
+import numpy as np
+
+
+def steps(x, U, p, q, h):
+    seen = []
+    for t in range(len(x)):
+        i, f = np.tanh(x[t] @ U + p * h), np.tanh(x[t] @ U * 2 + q * h)
+        c = i * f + h
+        seen.append((h, i, f))
+        h = np.tanh(c)
+    return seen, h
+
+
+def loss(x, U, p, q, h):
+    return np.sum(steps(x, U, p, q, h)[1] ** 2)
+
+
+def gradients(x, U, p, q, h):
+    seen, last = steps(x, U, p, q, h)
+    dU, dp, dq, dh = np.zeros_like(U), np.zeros_like(p), np.zeros_like(q), 2 * last
+    for t in reversed(range(len(x))):
+        before, i, f = seen[t]
+        dc = dh * (1 - np.tanh(i * f + before) ** 2)
+        di, df = dc * f * (1 - i ** 2), dc * i * (1 - f ** 2)
+        dU += np.outer(x[t], di + 2 * df)
+        dp += di * before
+        dq += df * before
+        dh = dc + di * p + df * q
+    return dU, dp, dq
+"""
+
+
+@pytest.mark.parametrize(("wrong", "terms"), [
+    ("dh = dc", {"di * p", "df * q"}), ("dh = dc + di * p", {"df * q"}), ("dh = di * p", {"dc", "df * q"}),
+])  # fmt: skip
+def test_a_path_that_takes_two_terms_is_put_back(wrong: str, terms: set[str]) -> None:
+    module = module_of(PEEPHOLES.replace("dh = dc + di * p + df * q", wrong), "gated")
+    arguments = map(np.random.default_rng(0).standard_normal, ((4, 3), (3, 5), 5, 5, 5))
+    report = check(module.loss, module.gradients, *arguments, wrt=(1, 2, 3))
+    (found,) = [item for item in report.findings if item.line]
+    assert found.write is not None
+    written = {part.strip() for part in found.write.replace("+=", "= dh +").partition("=")[2].split("+")} - {"dh"}
+    assert written == {*wrong.removeprefix("dh = ").split(" + "), *terms} or written == terms
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 20), st.integers(2, 30))
+def test_pairs_of_terms_are_found_by_what_they_add_up_to(seed: int, entries: int, count: int) -> None:
+    drawn = np.random.default_rng(seed)
+    terms = [drawn.integers(-3, 4, entries).astype(float) for _ in range(count)]
+    total = terms[0] + terms[-1]
+    expected = [(n, m) for n in range(count) for m in range(n + 1, count) if (terms[n] + terms[m] == total).all()]
+    assert sorted(summing(total, terms, 1e-9)) == expected
 
 
 def test_a_line_that_is_right_at_these_values_alone_is_not_written() -> None:

@@ -472,6 +472,152 @@ def test_no_gradient_of_a_round_is_left_out_without_a_word(tmp_path: Path) -> No
     assert [item.write for item in outcome.report.findings] == ["g_matrix = X.T @ fehler"]
 
 
+HUBER = """import numpy as np
+
+def huber(pred, target, delta=0.5):
+    e = pred - target
+    small = np.abs(e) <= delta
+    value = np.where(small, 0.5 * e ** 2, delta * (np.abs(e) - 0.5 * delta)).sum() / len(e)
+    return value, np.where(small, e, delta * np.sign(e)) / len(e)
+
+def make(rng):
+    theta = {"W": rng.normal(size=(2, 4)), "V": rng.normal(size=(4, 2))}
+    kept = {}
+    def forward(x):
+        kept["x"], kept["h"] = x, np.tanh(x @ theta["W"])
+        out = kept["h"] @ theta["V"]
+        return out
+    def backward(dout):
+        dz = dout @ theta["V"].T * (1 - kept["h"] ** 2)
+        return {"V": kept["h"].T @ dout, "W": kept["x"].T @ dz}
+    def apply(grad, lr):
+        for name, g in grad.items():
+            theta[name] -= lr * g
+    return forward, backward, apply, theta
+
+def train(forward, backward, apply, x, y):
+    for epoch in range(20):
+        loss, dout = huber(forward(x), y)
+        apply(backward(dout), 0.1)
+
+def data(r, n):
+    return r.normal(size=(n, 2)), r.normal(size=(n, 2))
+
+if __name__ == "__main__":
+    x, y = data(np.random.default_rng(0), 30)
+    fwd, bwd, app, theta = make(np.random.default_rng(1))
+    train(fwd, bwd, app, x, y)
+"""
+ESTIMATOR = """import numpy as np
+
+class Linear:
+    def loss_and_gradients(self, X, Y):
+        off = X @ self.coef_ + self.intercept_ - Y
+        return 0.5 * np.sum(off ** 2), {"coef_": X.T @ off, "intercept_": off.sum()}
+
+    def fit(self, X, Y):
+        self.coef_, self.intercept_ = np.ones((X.shape[1], Y.shape[1])), Y.mean(axis=0)
+        for _ in range(5):
+            loss, grads = self.loss_and_gradients(X, Y)
+            for name, g in grads.items():
+                setattr(self, name, getattr(self, name) - 0.001 * g)
+        return self
+
+rng = np.random.default_rng(0)
+Linear().fit(rng.normal(size=(9, 3)), rng.normal(size=(9, 2)))
+"""
+SELF_UPDATING = """import numpy as np
+
+class Dense:
+    def __init__(self, n, m):
+        self.W, self.b = np.random.randn(n, m) / n, np.zeros(m)
+
+    def forward(self, X):
+        self.X = X
+        return X @ self.W + self.b
+
+    def backward(self, grad, lr):
+        back = grad @ self.W.T
+        self.W -= lr * self.X.T @ grad
+        self.b -= lr * grad.sum(axis=0)
+        return back
+
+class Soft:
+    def __init__(self, alpha=1.0):
+        self.alpha = alpha
+
+    def forward(self, X):
+        self.out = self.alpha * np.tanh(X)
+        return self.out
+
+    def backward(self, grad, lr):
+        return grad * (self.alpha - self.out ** 2)
+
+class Net:
+    def __init__(self, *layers):
+        self.layers = layers
+
+    def step(self, X, Y, lr):
+        out = X
+        for layer in self.layers:
+            out = layer.forward(out)
+        grad = 2 * (out - Y) / Y.size
+        for layer in self.layers[::-1]:
+            grad = layer.backward(grad, lr)
+        return np.mean((out - Y) ** 2)
+
+np.random.seed(0)
+X, Y = np.random.randn(40, 3), np.random.randn(40, 2)
+net = Net(Dense(3, 5), Soft(), Dense(5, 4), Soft(), Dense(4, 2))
+for _ in range(50):
+    net.step(X, Y, lr=0.05)
+"""
+
+
+def test_the_gradient_of_a_loss_at_what_a_call_gives_is_asked_of_that(tmp_path: Path) -> None:
+    """Not of the targets, which have the same shape; and of what is trained first."""
+    script = tmp_path / "script.py"
+    script.write_text(HUBER, encoding="utf-8")
+    whole, loss = proposed(str(script))
+    assert whole.question is not None
+    assert loss.question is not None
+    assert (whole.question.wrt, loss.question.wrt) == (("theta['W']", "theta['V']"), ("pred",))
+    assert [one.report.headline for one in outcomes(str(script)) if one.report] == [
+        "right: all 2 gradients", "right: 1 gradient"]
+    script.write_text(HUBER.replace("e, delta * np.sign(e)) / len(e)", "e, delta * np.sign(e))"), encoding="utf-8")
+    *_, loss = proposed(str(script))
+    assert loss.question is not None
+    assert loss.question.wrt == ("pred",)
+
+
+def test_a_gradient_of_another_shape_is_asked_of_the_attribute_that_it_is_called_by(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(ESTIMATOR, encoding="utf-8")
+    (outcome,) = outcomes(str(script))
+    assert outcome.report is not None
+    assert outcome.report.headline == "wrong: intercept_ (of 2 gradients)"
+    (finding,) = outcome.report.findings
+    assert finding.write is not None
+    assert "off.sum(axis=0)" in finding.write
+
+
+def test_a_network_whose_layers_update_themselves_is_asked_as_a_whole(tmp_path: Path) -> None:
+    """The rate is what the call says, not the slope of a unit that is called alpha; with a mistake in all layers but
+    the last one it is asked so too.
+    """
+    script = tmp_path / "script.py"
+    script.write_text(SELF_UPDATING, encoding="utf-8")
+    (outcome, *_) = outcomes(str(script))
+    assert outcome.report is not None
+    assert outcome.report.headline == "right: all 6 gradients"
+    assert any("over 0.05" in note for note in proposed(str(script))[0].notes)
+    late = SELF_UPDATING.replace("        back = grad @ self.W.T\n", "")
+    script.write_text(late.replace("return back", "return grad @ self.W.T"), encoding="utf-8")
+    (outcome, *_) = outcomes(str(script))
+    assert outcome.report is not None
+    assert outcome.report.headline.startswith("wrong: net.layers[0].W, net.layers[0].b, net.layers[2].W")
+
+
 DROPOUT = """import numpy as np
 
 class Net:

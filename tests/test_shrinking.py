@@ -133,3 +133,36 @@ def test_a_size_that_gradients_keep_as_a_number_is_no_mistake(tmp_path: Path) ->
     script.write_text(KEPT, encoding="utf-8")
     report = check_script(str(script), loss="loss(W, U, X)", grads="gradients(W, U, X)", wrt=["W", "U"])
     assert [item.write for item in report.findings if item.line] == ["dW += da @ hs[t].T"]
+
+
+LEFT = """
+import numpy as np
+
+class Net:
+    def __init__(self):
+        self.W = np.random.default_rng(0).normal(size=(3, 2))
+
+    def loss(self, x):
+        self.x = x
+        self.h = np.tanh(x @ self.W)
+        return np.sum(self.h ** 2)
+
+    def gradient(self):
+        return self.x.T @ (self.h * (1 - self.h ** 2))
+
+X = np.random.default_rng(1).normal(size=(9000, 3))
+net = Net()
+net.loss(X)
+x = X[:300]
+"""
+
+
+def test_what_an_earlier_run_has_left_is_no_array_that_is_read(tmp_path: Path) -> None:
+    """It is large, and has the memory of what is read: still a mistake is looked for at few samples."""
+    script = tmp_path / "net.py"
+    script.write_text(LEFT, encoding="utf-8")
+    report = check_script(str(script), loss="net.loss(x)", grads="(net.loss(x), net.gradient())[1]", wrt=["net.W"])
+    (finding,) = report.findings
+    assert finding.write == "return 2 * self.x.T @ (self.h * (1 - self.h ** 2))"
+    assert "smaller sizes" not in assumptions(report)
+    assert "large" not in assumptions(report)

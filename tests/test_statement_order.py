@@ -194,6 +194,20 @@ def test_lines_that_hang_over_and_calls_that_change_something_are_moved(order: s
     assert {item.verdict for item in report.gradients} == {"right"}
 
 
+def test_a_line_that_reads_what_is_updated_by_a_method_is_moved() -> None:
+    """It spells no attribute that the update changes; what the method reads is known from its text."""
+    method = "    def weights(self):\n        return 1.0 * self.W\n\n"
+    right = NETWORK.replace("    def backward", f"{method}    def backward")
+    right = right.replace("dx = dz @ self.W.T", "dx = dz @ self.weights().T")
+    lines = "        dx = dz @ self.weights().T\n", "        self.W = self.W - lr * dW  # a step\n"
+    assert "".join(lines) in right
+    source = right.replace("".join(lines), "".join(reversed(lines)))
+    report = checked(source, NETWORK)
+    assert "wrong" in {item.verdict for item in report.gradients}
+    assert {item.verdict for item in checked(with_writes(source, report.findings), NETWORK).gradients} == {"right"}
+    assert any("belongs after" in finding.message for finding in report.findings)
+
+
 def test_of_two_statements_on_one_line_none_is_moved() -> None:
     source = NORM.replace("    dgamma = (d * n).sum(0)\n    d = d * gamma  # from here on of n\n",
                           "    d = d * gamma; dgamma = (d * n).sum(0)\n")  # fmt: skip

@@ -20,7 +20,7 @@ from ..errors import CodeError
 from ..world import Runner
 from . import answers
 from .answers import User
-from .comparing import ENTRIES, affordable
+from .comparing import ENTRIES, MOST_LINES, SAMPLED, affordable
 from .draws import Draw, Drawing
 from .matching import Target
 from .problems import GRADIENTS, Problem, counted, targets_of, with_arrays
@@ -147,12 +147,13 @@ def _compare(decision: Decision, seed: int, has_limit: bool) -> None:
     drawing = decision.drawing = Drawing(user.loss, user.gradients, state, paths, np.random.default_rng(seed))
     decision.history = {target.name: [] for target in targets}
     _, told = counted(partial(user.loss, duplicate(state)))
-    if has_limit or told > SLOW:
+    lines = max(told * len(targets), 1)
+    is_long = told > SLOW or lines * SAMPLED > MOST_LINES  # directions tell as much as few entries do
+    if has_limit or is_long:
         _compare_coarsely(decision, drawing, seed, is_slow=told > SLOW)
-    if told > SLOW:
+    if is_long:
         decision.entries, decision.coarse = 1, set()
         return
-    lines = max(told * len(targets), 1)
     draws: list[Draw] = []
     full: dict[str, History] = {target.name: [] for target in targets}
     methods = []

@@ -63,11 +63,18 @@ def unscaled(
         return {}
     states = [*(draw.state for draw in draws),
               *(at_scale(draws[0].state, drawing.parameters, times) for times in TIMES)]  # fmt: skip
-    measured = [measure(user, drawing, state, targets) for state in states]
-    if any(len(one) < len(targets) for one in measured):
-        return {}
+    measured: list[dict[str, tuple[float, float]]] = []
+    groups = [[*targets], *([target] for target in wrong)]  # all by one norm, or each by its own
+    for state in states:
+        measured.append(measure(user, drawing, state, targets))
+        if len(measured[-1]) < len(targets):
+            return {}
+        groups = [group for group in groups if may_be_kept(
+            [together([one[target.name] for target in group]) for one in measured])]
+        if not groups:
+            return {}
     found: dict[str, tuple[float, History]] = {}
-    for group in ([*targets], *([target] for target in wrong)):  # all by one norm, or each by its own
+    for group in groups:
         if {target.name for target in group} & found.keys():
             continue
         norms = [together([one[target.name] for target in group]) for one in measured]
@@ -127,6 +134,12 @@ def measure(
     return found
 
 
+def may_be_kept(norms: Norms) -> bool:
+    """Whether a gradient is nowhere longer than the loss says, but for where it is small."""
+    largest = max((norm for norm, _ in norms), default=0.0)
+    return all(ratio > 1 - SHORTER for norm, ratio in norms if norm > SEEN * largest)
+
+
 def norm_kept(norms: Norms) -> float:
     """The norm that a gradient has wherever it is shorter than the loss says; 0 where it is no such gradient.
 
@@ -146,7 +159,7 @@ def norm_kept(norms: Norms) -> float:
     norms = [(norm, ratio) for norm, ratio in norms if norm > SEEN * largest]
     acting = [norm for norm, ratio in norms if ratio > 1 + SHORTER]
     resting = [norm for norm, ratio in norms if abs(ratio - 1) <= SHORTER]
-    if len(acting) + len(resting) < len(norms) or not resting or len(acting) < 2:
+    if not may_be_kept(norms) or not resting or len(acting) < 2:
         return 0.0
     most = max(acting)
     return most if min(acting) >= (1 - SAME) * most and max(resting) <= (1 + SAME) * most else 0.0

@@ -6,7 +6,8 @@ gives gradients of the right shapes. Sizes that are equal stay equal, and others
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -15,14 +16,17 @@ from typing import Any
 import numpy as np
 
 from einbackprop.checking import answers
+from einbackprop.checking.answers import ORDER
 from einbackprop.checking.problems import Problem, counted, targets_of, with_arrays
 from einbackprop.checking.trials import Trial
-from einbackprop.core.nesting import duplicate, get, leaves, rebuild, root
+from einbackprop.core.collecting import grouped
+from einbackprop.core.nesting import Path, duplicate, get, leaves, rebuild, replaced, root
 from einbackprop.errors import ScriptError
 from einbackprop.world import Raised
 
 STATEMENTS = 500  # that the loss and the gradients run: fewer are read as they are
 ENTRIES = 20_000  # of all arrays
+SEARCHED = 600  # of all arrays, where a mistake is looked for: of few entries it is known what each should be
 SMALLEST = 4  # rounds of a loop, samples of a norm: fewer say little
 Sizes = Mapping[int, int]
 """What each size becomes."""
@@ -30,27 +34,29 @@ Sizes = Mapping[int, int]
 
 @dataclass(frozen=True)
 class Shrunk:
-    """A problem at smaller sizes, and its trial there, without facts of its own; ``others`` are states a little larger,
-    at which a repair must hold as well."""
+    """A problem at smaller sizes, and its trial there, without facts of its own; ``dead`` is what an earlier run has
+    left, ``others`` are states a little larger, at which a repair must hold as well.
+    """
 
     problem: Problem
     trial: Trial
     sizes: Sizes
+    dead: Sequence[Path] = ()
     others: tuple[Any, ...] = ()
 
     def state(self, state: Any) -> Any:
         """Another state of the original problem, cut to these sizes."""
-        return resized(state, self.sizes)
+        return resized(freed(state, self.dead), self.sizes)
 
     @property
     def sentence(self) -> str:
         """At which sizes the code was read."""
         told = [f"{self.problem.label(path)} {str(leaf.shape).replace(' ', '')}" for path, leaf in arrays_of(
-            self.trial.state) if leaf.ndim]  # fmt: skip
+            self.trial.state) if leaf.ndim and path not in self.dead]  # fmt: skip
         return f"Lines are read at smaller sizes than yours: {', '.join(told)}."
 
 
-def shrunk(problem: Problem, trial: Trial) -> Shrunk | None:
+def shrunk(problem: Problem, trial: Trial, entries: int = ENTRIES) -> Shrunk | None:
     """A problem at sizes as small as its code takes; None where it is small as it is, or takes no others.
 
     Parameters
@@ -58,26 +64,30 @@ def shrunk(problem: Problem, trial: Trial) -> Shrunk | None:
     problem : Problem
     trial : Trial
         At the user's own sizes.
+    entries : int
+        How many all arrays may have.
     """
-    memory = [id(root(leaf)) for _, leaf in arrays_of(trial.state)]
-    if problem.elsewhere is not None or len(set(memory)) < len(memory):  # views of one array cannot be cut apart
+    cost = None if problem.elsewhere is not None else cost_at(trial, trial.state)
+    if cost is None or not is_large(cost, entries):
         return None
-    cost = cost_at(trial, trial.state)
-    if cost is None or not is_large(cost):
+    dead = left_over(trial) if cost[1] > entries or share_memory(trial.state, ()) else ()
+    trial = replace(trial, state=freed(trial.state, dead))
+    cost = cost[0], cost[1] - sum(get(trial.state, path).size for path in dead)
+    if not is_large(cost, entries) or share_memory(trial.state, dead):
         return None
     sizes: dict[int, int] = {}
     for size in sorted({n for _, leaf in arrays_of(trial.state) for n in leaf.shape}, reverse=True):
         for tried in smaller(size, {n for _, leaf in arrays_of(trial.state) for n in leaf.shape}, sizes):
-            found = cost_at(trial, resized(trial.state, tried)) if is_large(cost) else None
+            found = cost_at(trial, resized(trial.state, tried), dead) if is_large(cost, entries) else None
             if found is not None and found < cost:
                 sizes, cost = tried, found
                 break
-    return at_sizes(problem, trial, sizes) if sizes else None
+    return at_sizes(problem, trial, sizes, dead) if sizes else None
 
 
-def at_sizes(problem: Problem, trial: Trial, sizes: Sizes) -> Shrunk | None:
+def at_sizes(problem: Problem, trial: Trial, sizes: Sizes, dead: Sequence[Path]) -> Shrunk | None:
     """The problem with its arrays cut; None where its gradients are not to be had there."""
-    small = replace(problem, state=resized(problem.state, sizes))
+    small = replace(problem, state=resized(trial.state, sizes))
     state = with_arrays(small)
     asked = (problem.loss, problem.gradients, problem.gradients_source, state, targets_of(small, state), trial.user)
     try:
@@ -92,7 +102,7 @@ def at_sizes(problem: Problem, trial: Trial, sizes: Sizes) -> Shrunk | None:
     larger = ({old: min(old, new + more) if new < old else new for old, new in sizes.items()} for more in (1, 2))
     states = (resized(trial.state, some) for some in larger if some != sizes)
     others = islice((one for one in states if cost_at(trial, one) is not None), 1)
-    return Shrunk(small, replace(trial, user=user, state=state, targets=targets), sizes, tuple(others))
+    return Shrunk(small, replace(trial, user=user, state=state, targets=targets), sizes, dead, tuple(others))
 
 
 def smaller(size: int, present: set[int], known: Sizes) -> Iterator[dict[int, int]]:
@@ -114,14 +124,50 @@ def smaller(size: int, present: set[int], known: Sizes) -> Iterator[dict[int, in
             yield {**known, **moved}
 
 
-def is_large(cost: tuple[int, int]) -> bool:
-    """Whether so many statements and entries take long to read."""
-    return cost[0] > STATEMENTS or cost[1] > ENTRIES
+def left_over(trial: Trial) -> tuple[Path, ...]:
+    """The arrays that an earlier run has left: they are made anew before anything reads them, so that the loss and the
+    gradients are the same where those have no numbers.
+    """
+    def results(paths: Sequence[Path]) -> Any:
+        state = trial.state
+        for path in paths:
+            state = replaced(state, path, np.full_like(get(state, path), np.nan))
+        return trial.user.loss(duplicate(state)), trial.user.gradients(duplicate(state))
+
+    def are_dead(paths: Sequence[Path]) -> bool:
+        with suppress(Raised, ScriptError):
+            return answers.same(before, results(paths), ORDER)
+        return False
+
+    asked = {target.path for target in trial.targets}
+    groups = grouped((path[:2], path) for path, leaf in arrays_of(trial.state) if leaf.dtype.kind == "f")
+    before = results(())
+    found = (paths for paths in groups.values() if not asked & {*paths} and are_dead(paths))
+    return tuple(path for paths in found for path in paths)
 
 
-def cost_at(trial: Trial, state: Any) -> tuple[int, int] | None:
-    """How many statements the user's functions run at a state, and how many entries it has; None where they stop, or
-    give a loss that is no number, or gradients of other shapes."""
+def share_memory(state: Any, dead: Sequence[Path]) -> bool:
+    """Whether arrays that are read are views of one array, which cannot be cut apart."""
+    live = {id(leaf): root(leaf) for path, leaf in arrays_of(state) if path not in dead}
+    return len({id(memory) for memory in live.values()}) < len(live)
+
+
+def freed(state: Any, paths: Sequence[Path]) -> Any:
+    """The state with memory of their own for the arrays at some places."""
+    for path in paths:
+        state = replaced(state, path, get(state, path).copy())
+    return state
+
+
+def is_large(cost: tuple[int, int], entries: int) -> bool:
+    """Whether there are so many statements, or more entries than some, that they take long to read."""
+    return cost[0] > STATEMENTS or cost[1] > entries
+
+
+def cost_at(trial: Trial, state: Any, dead: Sequence[Path] = ()) -> tuple[int, int] | None:
+    """How many statements the user's functions run at a state, and how many entries it has, but for those at some
+    places; None where they stop, or give a loss that is no number, or gradients of other shapes.
+    """
     user = trial.user
     try:
         loss, told = counted(partial(user.loss, duplicate(state)))
@@ -134,7 +180,7 @@ def cost_at(trial: Trial, state: Any) -> tuple[int, int] | None:
     if np.size(loss) != 1 or not np.isfinite(complex(np.asarray(loss).reshape(()))) or any(
             np.shape(values[name]) != shape for name, shape in moved.items()):  # fmt: skip
         return None
-    return told + more, sum(leaf.size for _, leaf in arrays_of(state))
+    return told + more, sum(leaf.size for path, leaf in arrays_of(state) if path not in dead)
 
 
 def resized(state: Any, sizes: Sizes) -> Any:

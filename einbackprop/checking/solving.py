@@ -27,7 +27,7 @@ from einbackprop.checking.penalties import in_doubt, penalties_among
 from einbackprop.checking.problems import Problem
 from einbackprop.checking.relations import is_mostly_right, relations, right_when_small
 from einbackprop.checking.reports import Report
-from einbackprop.checking.shrinking import shrunk
+from einbackprop.checking.shrinking import SEARCHED, shrunk
 from einbackprop.checking.trials import History, Trial, drawn
 from einbackprop.checking.verdicts import Added, Finding, Gradient, Line
 from einbackprop.core import interpretation
@@ -289,8 +289,30 @@ def _additions(
     if not (trial.wrong and diagnosed) or len(states) < 2 or by_chance:
         return read, other, Diagnosis()
     program = traced.program if isinstance(traced, Trace) else None
+    if small is None and whole.pair is not None and program is not None:
+        found = contained("the search at smaller sizes", partial(
+            _diagnosed_smaller, problem, trial, read, states, parameters, seed), None)  # fmt: skip
+        if found is not None:
+            return read, other, found
     case = partial(_case, problem, trial, program, read, states, parameters, seed, small.others if small else ())
     return read, other, contained("the search for mistakes", lambda: _diagnosed(case(), seed), Diagnosis())
+
+
+def _diagnosed_smaller(
+    problem: Problem, trial: Trial, read: Review, states: list[Any], parameters: tuple[Path, ...], seed: int
+) -> Diagnosis | None:
+    """What is wrong, and where, as it is found at smaller sizes, where it is known what each value should be; None
+    where the code takes no smaller ones, or nothing is found there that repairs the user's own.
+    """
+    small = shrunk(problem, trial, SEARCHED)
+    traced = None if small is None or small.problem.pair is None else _traced(small.problem.pair, small.trial.state)
+    if small is None or not isinstance(traced, Trace):
+        return None
+    at = [small.state(one) for one in states]
+    case = _case(small.problem, small.trial, traced.unrolled.program, read, at, parameters, seed,
+                 (*small.others, *states[:1]))  # fmt: skip
+    found = _diagnosed(case, seed)
+    return found if any(item.write for item in found.findings) else None
 
 
 def _diagnosed(case: Case, seed: int) -> Diagnosis:

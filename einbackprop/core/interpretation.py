@@ -230,7 +230,8 @@ def contract(equation: Contract, values: Values, sizes: Mapping[str, int]) -> Ar
             factors = [picked(*one, *found, values, sizes) if found[0] in one[0] else one for one in factors]
         else:
             places |= [found]
-    kept = "".join(dict.fromkeys([*(i for i in out if i not in places), *(i for p in places.values() for i in p.letters)]))
+    placing = "".join(position.letters for position in places.values())
+    kept = "".join(dict.fromkeys([*(i for i in out if i not in places), *placing]))
     present = "".join(dict.fromkeys("".join(indices for indices, _ in factors)))
     total: Any = 1
     if factors:

@@ -21,7 +21,7 @@ from einbackprop.capture.tracer import Trace
 from einbackprop.checking.verdicts import Finding, Grade, Line
 from einbackprop.core import progress, simplification
 from einbackprop.core.nesting import Path, get
-from einbackprop.core.program import Contract, Dimension, Equation, Input, Opaque, Program, Ref, Source
+from einbackprop.core.program import Contract, Dimension, Equation, Input, Opaque, Program, Ref, Source, operands
 from einbackprop.core.progress import contained
 from einbackprop.core.source import statements_of
 from einbackprop.derivation.accumulation import as_loss, vjp
@@ -241,7 +241,9 @@ def review(
     except UnfollowedError as error:
         return Review(note=f"lines are not judged: {error}", is_cut=True)
     states = [[np.asarray(get(one, path)) for path in pair.places] for one in (state, *others)]
-    if sum(array.size for array in states[0]) > LARGEST:
+    read = {ref.name for equation in pair.program.equations for ref in operands(equation)}
+    sizes = {i.ref.name: array.size for i, array in zip(pair.program.inputs, states[0], strict=True)}
+    if sum(size for name, size in sizes.items() if name in read) > LARGEST:
         return Review(note="the arrays are large: lines are judged up to 20,000 entries in all", is_cut=True)
     progress.doing("judging the lines")
     compared = Compared.of(traced, pair, states)

@@ -10,6 +10,7 @@ from einbackprop.diagnosis.double import of_own_value, of_two
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.localization import Localization
+from einbackprop.diagnosis.missing_terms import of_missing_terms
 from einbackprop.diagnosis.omissions import of_lost_update, of_next, of_omission, of_whole_value
 from einbackprop.diagnosis.repair import TIERS, Round
 from einbackprop.diagnosis.statement_order import COST as MOVED
@@ -76,7 +77,7 @@ def found_by(search: Round) -> Repair | None:
         found = of_order(search) or found
     if found is not None or search.hole is not None or search.is_lost:
         return found
-    found = search.best(TIERS[1:])
+    found = of_missing_terms(search) or search.best(TIERS[1:])
     for rarer in (of_lost_update, of_whole_value, of_unused, Round.of_parts, of_two):
         if found is None and not search.judge.is_late:
             found = rarer(search)

@@ -117,7 +117,7 @@ def moves(search: Round) -> Iterator[Move]:
         if not suspect.reach & search.wrong or isinstance(site.function, ast.Lambda):
             continue
         for block, at in blocks_of(search.version.tree((site.file, site.definition)), site.statement):
-            read = spelled(block[at], ast.Load)
+            read = {*spelled(block[at], ast.Load), *read_by_calls(block[at], statements_of(site.file).tree)}
             for n in (*range(at + 1, len(block)), *reversed(range(at))):
                 name = next((name for name in spelled(block[n], ast.Store) if name in read), None)
                 if name is None or (id(block[n]), id(block[at])) in seen:
@@ -164,6 +164,22 @@ def spelled(statement: ast.stmt, context: type[ast.expr_context]) -> list[str]:
             if isinstance(part, OPERANDS):
                 found.append(ast.unparse(part))
     return list(dict.fromkeys(found))
+
+
+def read_by_calls(statement: ast.stmt, tree: ast.Module) -> Iterator[str]:
+    """What the functions of a file that a statement calls read, as it would spell that: attributes of the object whose
+    method is called, and globals.
+    """
+    calls = [node.func for node in ast.walk(statement) if isinstance(node, ast.Call)]
+    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+        for call in calls:
+            if isinstance(call, ast.Name) and call.id == function.name:
+                bound = {*parameters_of(function), *spelled(function, ast.Store)}
+                yield from (name for name in spelled(function, ast.Load) if name not in bound)
+            elif isinstance(call, ast.Attribute) and call.attr == function.name and parameters_of(function):
+                own = f"{parameters_of(function)[0]}."
+                yield from (f"{ast.unparse(call.value)}.{name.removeprefix(own)}"
+                            for name in spelled(function, ast.Load) if name.startswith(own))  # fmt: skip
 
 
 def changed_by(node: ast.Call) -> list[ast.AST]:

@@ -103,7 +103,7 @@ class View:
         """How many entries of its memory lie before its first one."""
         whole = self.array
         while whole.base is not None:  # that of as_strided is an object which has a base
-            whole = whole.base  # type: ignore[assignment]
+            whole = whole.base
         here, there = (array.__array_interface__["data"][0] for array in (self.array, whole))
         return int(here - there) // self.dtype.itemsize - self.root.origin
 

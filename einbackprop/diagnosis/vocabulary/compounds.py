@@ -126,8 +126,19 @@ def compounds(expression: Expression) -> Iterator[Compound]:
     yield from (compound for compound in made if hand.wanted is None or broadcasts(compound.shape, hand.wanted))
 
 
+def products_at_hand(expression: Expression) -> Iterator[Compound]:
+    """Arrays of the shape that is wanted, and products of two and matrix products that have it, the nearest first."""
+    hand = expression.hand
+    arrays = [Compound(parsed(name), shape, NEAREST * rank) for rank, (name, shape) in enumerate(hand.shapes.items())]
+    pairs = combinations_with_replacement(arrays, 2)
+    made = [*arrays, *(product_of(one, two) for one, two in pairs), *matrix_products(expression, arrays)]
+    yield from (compound for compound in [*made, *slope_products(expression)] if compound.shape == hand.wanted)
+
+
 def slope_products(expression: Expression) -> Iterator[Compound]:
-    """Products of one array or two and the derivative of a sigmoid, of tanh or of relu: ``dh * o * (1 - c ** 2)``."""
+    """Products of one array or two and the derivative of a sigmoid, of tanh or of relu: ``dh * o * (1 - c ** 2)``; and
+    of one and what a gate leaves: ``dh * (1 - z)``.
+    """
     hand = expression.hand
     alike = [name for name, shape in hand.shapes.items() if shape == hand.wanted][:MOST_ALIKE] if hand.wanted else []
     pairs = [(one, two) for one, two in combinations_with_replacement(alike, 2)]
@@ -138,6 +149,10 @@ def slope_products(expression: Expression) -> Iterator[Compound]:
                 cost = 0.3 + 0.2 * (one != two) + NEAREST * rank
                 if name not in (one, two):
                     yield Compound(times(first, slope), hand.shapes[name], cost)
+        rest = binary(number(1), "-", parsed(name))
+        for one in alike:
+            if one != name:
+                yield Compound(binary(parsed(one), "*", rest), hand.shapes[name], 0.3 + NEAREST * rank)
 
 
 def matrix_products(expression: Expression, arrays: list[Compound]) -> Iterator[Compound]:

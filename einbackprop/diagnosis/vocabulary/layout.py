@@ -70,7 +70,9 @@ def not_transposed(expression: Expression) -> Iterator[Edit]:
 
 
 def reordered(expression: Expression) -> Iterator[Edit]:
-    """The sides of a product of matrices, a difference or a quotient, or two arguments, in the other order."""
+    """The sides of a product of matrices, a difference (in a longer sum too) or a quotient, or two arguments, in the
+    other order.
+    """
     for place in expression.products:
         node = place.node
         if isinstance(node.op, ast.MatMult | ast.Sub | ast.Div | ast.Pow):
@@ -80,6 +82,10 @@ def reordered(expression: Expression) -> Iterator[Edit]:
                 is_likely = held_number(node.right) is not None or is_phrase(expression, new)
                 cost = 1.3 if held_number(node.left) is not None else 0.8 if is_likely else 0.9
             yield expression.edit(place, new, cost, "{} is needed, not {}", new, place)
+        if isinstance(node.op, SUMS) and isinstance(node.left, ast.BinOp) and isinstance(node.left.op, SUMS) and (
+                type(node.left.op) is not type(node.op)):  # a difference within a longer sum, ``x + 1 - y``
+            new = ast.BinOp(ast.BinOp(node.left.left, node.left.op, node.right), node.op, node.left.right)
+            yield expression.edit(place, new, 1.4, "{} is needed, not {}", new, place)
     for place in expression.calls:
         node, called = place.node, expression.called(place.node)
         for one, two in combinations(range(len(node.args)), 2):

@@ -69,7 +69,7 @@ class FunctionSearch(Search):
             covered |= self._called_by(item)
             found.append(proposal)
         found = self.without_helpers(found or mixed)
-        found.sort(key=lambda proposal: bool(proposal.question and proposal.question.forward))
+        found.sort(key=lambda proposal: proposal.is_part)
         shared = {name for name in covered if len({one.owner for one in self.script.functions(name)}) > 1}
         missing = [item.called for item in left if (item.name not in covered or item.name in shared)
                    and (item.returned or item.stores)]  # fmt: skip
@@ -134,12 +134,34 @@ class FunctionSearch(Search):
         return bool(is_made) and not found.is_likely and any(re.split(r"\W", root)[0] in self.names for root in roots)
 
     def _both(self, resolver: Resolver, item: Definition) -> Proposal | None:
-        """One function that returns a loss and its gradients."""
+        """One function that returns a loss and its gradients; of what an expression gives it where it is that of
+        nothing that has a name.
+        """
         if not has_loss(self.script, item):
             return None
         term = resolver.call(item)
-        result = None if term is None else self.trials(term.setup, term.text)
-        if term is None or result is None:
+        found = None if term is None else self._asked(resolver, item, term)
+        if term is None or (found is not None and self._agreeing(found)):
+            return found
+        named = self._with_names(term, item)
+        other = None if named is None else self._asked(resolver, item, named)
+        is_nearer = found is not None and not found.is_likely and other is not None and other.is_likely
+        return replace(other, is_inner=True) if other is not None and (is_nearer or self._agreeing(other)) else found
+
+    def _with_names(self, call: Term, item: Definition) -> Term | None:
+        """A call whose arguments that are calls have the names of the parameters; None where there are none."""
+        given = {name: one.text for name, one in arguments_in(call, self.script).items() if name not in self.names
+                 and isinstance(parse_python(one.text, "eval").body, ast.Call)}  # fmt: skip
+        text = call.text
+        for name, argument in given.items():
+            text = text.replace(argument, name) if text.count(argument) == 1 else text
+        setup = united([*call.setup, *(f"{name} = {argument}" for name, argument in given.items())])
+        return Term(text, setup) if text != call.text else None
+
+    def _asked(self, resolver: Resolver, item: Definition, term: Term) -> Proposal | None:
+        """The question of a call that returns a loss and its gradients."""
+        result = self.trials(term.setup, term.text)
+        if result is None:
             return None
         place = place_of_loss(result, item.parts)
         if place is None:
@@ -327,8 +349,14 @@ class FunctionSearch(Search):
     def _agreeing(self, found: Proposal) -> int:
         """How many gradients of a proposal agree with differences of its loss."""
         assert found.question is not None
-        setup = tuple(found.setup.splitlines())
-        return self.agreements(Term(found.question.loss, setup), Term(found.question.grads, setup), found.question.wrt)
+        asked, setup = found.question, tuple(found.setup.splitlines())
+        loss, gradients = asked.loss, asked.grads
+        if asked.both:
+            result = self.trials(setup, asked.both)
+            place = next((n for n, part in enumerate(result) if is_number(part)), 0)
+            loss = f"({asked.both})[{place}]"
+            gradients = given_by(Term(asked.both), [n for n in range(len(result)) if n != place])
+        return self.agreements(Term(loss, setup), Term(gradients, setup), asked.wrt)
 
     def _usual(self, resolver: Resolver, item: Definition, term: Term, result: Any) -> Proposal | None:
         """Gradients with one of the usual losses, of a script that has none: the one whose differences agree."""

@@ -35,6 +35,10 @@ class Proposal:
         script is asked about as it is.
     is_likely
         Whether a gradient is that of the loss but for a factor, or nobody can tell, as of a layer.
+    is_inner
+        Whether it is of what another call gives, as the derivative of a loss at an output: there may be more.
+    followed
+        How many changes of a step are exactly those by its rate along the gradients of a loss that the script names.
     """
 
     question: Question | None = None
@@ -45,6 +49,13 @@ class Proposal:
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     source: Rewriting | None = None
     is_likely: bool = True
+    is_inner: bool = False
+    followed: int = 0
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it asks of a part of what a script trains: of a layer, or of what a call gives."""
+        return self.is_inner or (self.question is not None and bool(self.question.forward))
 
     @property
     def assumes_loss(self) -> bool:

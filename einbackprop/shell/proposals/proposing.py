@@ -103,7 +103,7 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
     unsure = [*beside, *more, *doubtful, *unsure]
     lacking = {main_call(one) for one in found if leaves_out(one)} - {""}
     called += [one for one in doubtful if main_call(one) in lacking]
-    if left_out and called:  # of a function that a call asks of as a whole, nothing is to be left out
+    if left_out and not all(one.is_part for one in called):  # what a call asks of as a whole leaves nothing out
         known = {main_call(one) for one in called}
         found = [one for one in found if main_call(one) not in known or not leaves_out(one)]
         return without_parts(search.without_helpers(united(called, found)))
@@ -123,6 +123,8 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
         found = united(of_statements(script, others, source, again), found)
     if again is not None and has_no_loss(found, search):
         found = of_seeded(script, source, again) or found
+    if found and all(one.is_part for one in found):  # with a mistake in it, a whole network is more than a layer of it
+        found = united([one for one in unsure if one.followed > 1], found)
     if is_long(found) and again is not None:
         found = shorter(found, itertools.chain(called, of_rounds(script, source, again, is_sure=True)))
     return without_parts(search.without_helpers(found or unsure))
@@ -325,7 +327,11 @@ OPENED = "what stands under the main guard, and in functions that are called onc
 def united(more: Sequence[Proposal], found: Sequence[Proposal]) -> list[Proposal]:
     """More proposals before others, of those that ask of the same the others, else those that ask of more."""
     new = [one for one in more if not any(asks_of_all(other, one) for other in found)]
-    return [*new, *(one for one in found if not any(asks_of_all(other, one) for other in new))]
+    kept = [one for one in found if not any(asks_of_all(other, one) for other in new)]
+    if any(not one.is_part for one in new):  # what single functions leave out it may ask of
+        kept = [replace(one, notes=tuple(note for note in one.notes if not note.startswith(LEFT_OUT)))
+                if one.is_inner else one for one in kept]  # fmt: skip
+    return [*new, *kept]
 
 
 def asks_of_all(one: Proposal, other: Proposal) -> bool:
@@ -340,7 +346,7 @@ def asks_of_all(one: Proposal, other: Proposal) -> bool:
 def is_partial(found: Sequence[Proposal]) -> bool:
     """Whether proposals ask of single layers alone, or leave something out: then what trains may ask more."""
     notes = [note for one in found for note in one.notes]
-    return all(one.question and one.question.forward for one in found) or any(
+    return all(one.is_part for one in found) or any(
         note.startswith(LEFT_OUT) for note in notes)  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from einbackprop.core.nesting import label, leaves
+from einbackprop.core.source import callee
 
 from .updates import RATE
 
@@ -51,7 +52,7 @@ class Rates:
     def multiple(self, found: Descent) -> tuple[str, float, int] | None:
         """What is called a rate of which the rate is a multiple or a part, its value and that number; None without."""
         size = abs(found.rate)
-        return next(((text, value, times) for text, value in self.called for times in range(1, MULTIPLES)
+        return next(((text, value, times) for times in range(1, MULTIPLES) for text, value in self.called
                      if alike(size, value / times) or alike(size, value * times)), None)  # fmt: skip
 
     def of(self, found: Descent) -> str:
@@ -105,18 +106,25 @@ def rates_in(source: str, state: Mapping[str, Any], value_of: Callable[[str], An
     def numbers(found: Sequence[tuple[str, Any]]) -> list[tuple[str, float]]:
         return [(text, float(value)) for text, value in found if type(value) in (int, float) and value > 0]
 
-    return Rates(numbers(called), numbers([*written, *held]), told_rates(nodes))
+    told = told_rates(nodes)
+    return Rates(numbers([*called, *((repr(value), value) for value in told)]), numbers([*written, *held]), told)
 
 
 def told_rates(nodes: Sequence[ast.AST]) -> list[float]:
-    """The numbers that calls, and then defaults, give for what is called a rate: ``step(lr=0.1)``, ``def train(x,
-    lr=0.1)``.
+    """The numbers that calls, and then defaults, give for what is called a rate: ``step(lr=0.1)``, ``step(0.1)`` of
+    ``def step(lr)``, ``def train(x, lr=0.1)``.
     """
+    parameters: dict[str, list[str]] = {}
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef):
+            names = [item.arg for item in (*node.args.posonlyargs, *node.args.args)]
+            parameters[node.name] = names[1:] if names[:1] == ["self"] else names
     given: list[tuple[str | None, ast.expr | None]] = []
     defaults: list[tuple[str | None, ast.expr | None]] = []
     for node in nodes:
         if isinstance(node, ast.Call):
             given += [(item.arg, item.value) for item in node.keywords]
+            given += zip(parameters.get(callee(node), ()), node.args, strict=False)
         elif isinstance(node, ast.arguments):
             formal = [*node.posonlyargs, *node.args]
             last = formal[len(formal) - len(node.defaults) :]

@@ -192,7 +192,8 @@ def _promised(name: str, value: Any, places: Sequence[Place], is_key: bool) -> P
     stems = [stem.strip("_") for stem in (*gradient_of(name)[1:], *[name] * is_key)]
     if len(shapes_of(value)) != 1:
         return None
-    return next((place for stem in stems for place in places if place.name == stem and len(place.counted) == 1), None)
+    return next((place for stem in stems for place in places
+                 if place.name.strip("_") == stem and len(place.counted) == 1), None)  # fmt: skip
 
 
 def _alike(value: Any, places: Sequence[Place]) -> Place | None:

@@ -117,7 +117,10 @@ class StepSearch(FunctionSearch):
         rate = rates.of(descent)
         question = Question(descent.of, descent.loss.text, step.gradients(descent, rate))
         found = self.proposal(question, united([*setup, *call.setup]), resolver)
-        return descent, replace(found, expression=call.text, notes=(*said_of(descent, rate, call.text), *found.notes))
+        is_known = descent.is_exact and descent.loss.named and rates.closeness(descent) > 1
+        notes = (*said_of(descent, rate, call.text), *found.notes)
+        return descent, replace(
+            found, expression=call.text, notes=notes, followed=descent.followed if is_known else 0)
 
     def _is_chance(self, found: Descent, item: Definition) -> bool:
         """Whether one array alone is held that nothing calls a gradient: an error is the gradient of its square."""

@@ -28,6 +28,7 @@ from .definitions import GRADIENTS
 from .invention import Term
 from .measures import Measure
 from .rates import NO_RATES, SAME, Rates, alike, best_of
+from .roots import is_target
 
 MOST, CHANGED = 400, 40
 """How many arrays of a script are looked at, and how many of those that a step changes."""
@@ -330,7 +331,9 @@ class Step:
             for text, value in self.holders.items():
                 if value.shape == item.before.shape and text != item.text:
                     first, second = _ratios(value, ways, rises)
-                    if alike(first, second) and (alike(1.0, first) or (value.size > 1 and measure.named)):
+                    # what is the negative gradient of targets is that of what these are compared with
+                    may_be_wrong = value.size > 1 and measure.named and not is_target(re.findall(r"\w+", item.text)[-1])
+                    if alike(first, second) and (alike(1.0, first) or may_be_wrong):
                         multiples.append((item.text, text, first))
                     first, second = _ratios(value - item.before, ways, rises)
                     if alike(first, second) and (told := rates.text_of(-first)):
