@@ -391,7 +391,7 @@ def test_a_rate_that_no_number_of_the_script_is_hides_no_factor(tmp_path: Path) 
     ("fmin_l_bfgs_b(cost, x0=w, fprime=slope, args=(X,))", ["cost(w, X)", "slope(w, X)"]),
     ("sgd(lambda v: cost(v, X, 2), theta, 0.1)", ["cost(theta, X, 2)"]),
     ("descend(cost, slope, w, 0.1)", ["cost(w)", "slope(w)", "cost(slope)", "w(slope)"]),  # if slope were the start
-    ("print(cost, theta)", []),
+    ("lbfgs(lambda θ: evidence(θ, X), θ0)", ["evidence(θ0, X)"]), ("print(cost, theta)", []),
     ("minimize(cost)", []),
 ])
 def test_what_a_minimizer_calls(call: str, made: list[str]) -> None:

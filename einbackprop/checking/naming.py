@@ -21,7 +21,7 @@ Definition = ast.FunctionDef | ast.Lambda
 Names = tuple[str, ...]
 
 _GRADIENT_OF = re.compile(
-    r"(?:(?:del(?:ta)?_|(?:gradient|slope|deriv)[a-z]*_|d|∂|grads?|nabla_?|∇|g)(?:(?:L|J|E|C|loss|cost)(?=_|/|d|∂))?[_/]*[d∂]?[_/]*)"
+    r"(?:(?:del(?:ta)?_|(?:gradient|slope|deriv)[a-z]*_|d|∂|δ|grads?|nabla_?|∇|g)(?:(?:L|J|E|C|loss|cost)(?=_|/|d|∂))?[_/]*[d∂]?[_/]*)"
     r"(?P<name>.+)"
 )
 _GRADIENT_AFTER = re.compile(r"(?P<name>.+?)(?:[_.]?[gG]rads?|_gradients?)")

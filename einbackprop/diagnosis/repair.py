@@ -69,7 +69,7 @@ class Round:
         self.judge, self.localization, self.version = judge, localization, version
         self.wrong = localization.wrong
         self.experiment = judge.first
-        self.whole = min(WHOLE, STEPS // (localization.fired + 20))
+        self.whole = min(WHOLE, 3 * STEPS // (localization.fired + 20))
         self._rivals = RIVALS
         self.likelihood = Likelihood(judge, localization)
         self._tried: set[tuple[int, tuple[str, ...]]] = set()

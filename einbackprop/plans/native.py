@@ -25,10 +25,10 @@ from .engines import ENGINES
 from .lowering import Lowering, Plan, planned, ready, undisturbed
 from .native_groups import FEW, Group, Grouping, Item, equations_of
 from .native_kernel import Kernel
-from .native_loops import Writer
+from .native_loops import Writer, identity
 from .placing import Stacks
 from .preparation import Interface
-from .views import Dtype, Root, View
+from .views import Root, View
 from .workspace import Number, Workspace, number_of
 
 Names = Mapping[str, Any]
@@ -207,7 +207,9 @@ class NativeLowering(Lowering):
             own, place = kernel.partial[equation.out.name], work.values[equation.out.name]
             same = own.dtype == place.dtype and self.factor(equation) == 1
             totals[equation.out.name] = place if same else work.allocate(own.term, own.dtype)
-            assembly.emit("fill", f"{{out}}.fill({neutral(equation, own.dtype)})", out=totals[equation.out.name])
+            begin = identity(equation, own.dtype)
+            text = f"float('{begin}')" if own.dtype.kind == "f" else str(begin)  # infinity has no text of its own
+            assembly.emit("fill", f"{{out}}.fill({text})", out=totals[equation.out.name])
         assembly.loop = Loop(("i0",), assembly.function(shares), len(shares), workers=len(shares))
         assembly.emit("native loops", kernel.call, *kernel.views(), shares=len(shares))
         assembly.phase = "after"
@@ -277,16 +279,6 @@ class NativeLowering(Lowering):
             f"    {names}= map(arranged, {interface.admitted}, ({dtypes}))",
             f"    {kernel.call}",
         ]
-
-
-def neutral(equation: Equation, dtype: Dtype) -> str:
-    """The text of what a sum or an extremum begins with."""
-    if not isinstance(equation, Extremum):
-        return "0"
-    info = np.iinfo(dtype) if dtype.kind == "i" else None
-    least, most = (info.min, info.max) if info else (-np.inf, np.inf) if dtype.kind == "f" else (False, True)
-    number = least if equation.kind == "max" else most
-    return f"float('{number}')" if dtype.kind == "f" else str(number)
 
 
 def full_shape(declared: Input, root: Root) -> tuple[int, ...]:

@@ -345,11 +345,17 @@ def accumulator_of(equation: Equation, among: str) -> str:
 
 
 def initial(equation: Equation, accumulator: str) -> str:
-    """What a sum or extremum begins with."""
+    """The text of what a sum or an extremum begins with."""
+    return number(identity(equation, np.dtype(accumulator.rstrip("_"))), accumulator)
+
+
+def identity(equation: Equation, dtype: Dtype) -> int | float:
+    """What changes no sum, or no extremum: 0, or the least or the greatest number of a dtype."""
     if not isinstance(equation, Extremum):
-        return number(0, accumulator)
-    least = {"int64_": str(-(2**63)), "bool_": "False"}.get(accumulator, f"{accumulator}(-inf)")
-    most = {"int64_": str(2**63 - 1), "bool_": "True"}.get(accumulator, f"{accumulator}(inf)")
+        return 0
+    if dtype.kind == "f":
+        return -np.inf if equation.kind == "max" else np.inf
+    least, most = (False, True) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     return least if equation.kind == "max" else most
 
 

@@ -374,7 +374,7 @@ class Script:
             for statement in scope.statements:
                 calls = [node for node in own_nodes(statement) if isinstance(node, ast.Call)]
                 named = [call for call in calls if callee(call)]
-                handed = [made for call in named for made in calls_handed_on(call)]
+                handed = [made for call in named for made in calls_handed_on(call, any(self.functions(callee(call))))]
                 found += [(call, statement, scope) for call in (*named, *handed)]
         return tuple(found)
 

@@ -8,16 +8,18 @@ from collections.abc import Iterator
 
 from einbackprop.core.source import callee, substituted
 
-MINIMIZER = re.compile(r"minimi[sz]e|^fmin|check_grad|sgd|descen[dt]|^optimi[sz]e", re.IGNORECASE)
+MINIMIZER = re.compile(r"minimi[sz]e|^fmin|check_grad|sgd|descen[dt]|^optimi[sz]e|bfgs|newton|conjugate|^n?cg$|^scg$|"
+                       r"steepest|levenberg", re.IGNORECASE)  # fmt: skip
 """What is called that calls a function which it is given."""
 
 
-def calls_handed_on(call: ast.Call) -> Iterator[ast.Call]:
+def calls_handed_on(call: ast.Call, is_own: bool = False) -> Iterator[ast.Call]:
     """The calls that a minimizer makes of the functions that it is given, at the start that it is given:
     ``minimize(cost, theta, args=(X, y), jac=True)`` calls ``cost(theta, X, y)``, and ``descend(cost, slope, theta)``
-    both at theta.
+    both at theta. Whatever it is called, a function of the script (``is_own``) may be one that is given a lambda.
     """
-    if not MINIMIZER.search(callee(call)):
+    is_given = is_own and any(isinstance(one, ast.Lambda) for one in call.args[:1])
+    if not (is_given or MINIMIZER.search(callee(call))):
         return
     given = {item.arg: item.value for item in call.keywords}
     start = given.get("x0", call.args[1] if len(call.args) > 1 else None)
