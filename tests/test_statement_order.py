@@ -4,6 +4,7 @@ that.
 
 import ast
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from sampling import some
 
 from einbackprop import check
 from einbackprop.checking.reports import Report
+from einbackprop.checking.verdicts import Finding
+from einbackprop.diagnosis.diagnose import lines_more
 
 NETWORK = """\
 import numpy as np
@@ -206,6 +209,15 @@ def test_a_line_that_reads_what_is_updated_by_a_method_is_moved() -> None:
     assert "wrong" in {item.verdict for item in report.gradients}
     assert {item.verdict for item in checked(with_writes(source, report.findings), NETWORK).gradients} == {"right"}
     assert any("belongs after" in finding.message for finding in report.findings)
+    assert [finding.expected for finding in report.findings if finding.write == "pass"] == [None]
+
+
+def test_lines_below_what_is_written_as_more_lines_move_down(tmp_path: Path) -> None:
+    file = tmp_path / "code.py"
+    file.write_text("a = 1\nb = (a +\n     a)\nc = b\nd = c\n", encoding="utf-8")
+    longer, shorter = Finding("", str(file), 1, write="a = 1\na += 1"), Finding("", str(file), 2, write="b = a")
+    both = [longer, shorter, Finding("", str(file), 5, write="d = 0")]
+    assert [lines_more(some, str(file), 4) for some in ([longer], [shorter], both, [])] == [1, -1, 0, 0]
 
 
 def test_of_two_statements_on_one_line_none_is_moved() -> None:

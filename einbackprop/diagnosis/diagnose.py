@@ -276,14 +276,22 @@ def with_formulas(
         after = progress.contained("the formulas of the lines as they are to be written", case.read, {})
     found = []
     for item in findings:
-        place = item.file or "", item.line or 0
-        one, two = case.lines.get(place), after.get(place)
+        file, line = item.file or "", item.line or 0
+        one, two = case.lines.get((file, line)), after.get((file, line + lines_more(findings, file, line)))
         if one is not None and not is_line_more(item):
             item = replace(item, yours=formula(one), yours_markup=one.markup)
-        if two is not None and item.write and (one is None or formula(one) != formula(two)):
+        if two is not None and item.write not in (None, "pass") and (one is None or formula(one) != formula(two)):
             item = replace(item, expected=formula(two), expected_markup=two.markup)
         found.append(item)
     return tuple(found)
+
+
+def lines_more(findings: Sequence[Finding], file: str, line: int) -> int:
+    """How many lines the file has more above a line, once what is said of lines above is written."""
+    above = [item for item in findings if item.write and item.file == file and item.line and item.line < line]
+    own = (statements_of(file).at(item.line or 0) for item in above)
+    spans = ((one.end_lineno or one.lineno) - one.lineno + 1 if one is not None else 1 for one in own)
+    return sum(len((item.write or "").split("\n")) - span for item, span in zip(above, spans, strict=True))
 
 
 def is_line_more(finding: Finding) -> bool:
