@@ -166,3 +166,28 @@ def test_what_an_earlier_run_has_left_is_no_array_that_is_read(tmp_path: Path) -
     assert finding.write == "return 2 * self.x.T @ (self.h * (1 - self.h ** 2))"
     assert "smaller sizes" not in assumptions(report)
     assert "large" not in assumptions(report)
+
+
+NUMBERED = """
+import numpy as np
+
+N = 1500
+X, y = np.random.default_rng(0).normal(size=(N, 6)), np.random.default_rng(1).normal(size=N)
+w, b = np.full(6, 0.1), np.ones(())
+
+def loss(w, b):
+    return np.mean((np.tanh(X @ w + b) - y) ** 2)
+
+def gradients(w, b):
+    h = np.tanh(X @ w + b)
+    d = 2 * (h - y) * (1 + h ** 2)
+    return X.T @ d / N, d.mean()
+"""
+
+
+def test_a_size_that_stands_as_a_number_is_no_mistake_where_another_one_is(tmp_path: Path) -> None:
+    """At fewer samples the number would be one."""
+    script = tmp_path / "script.py"
+    script.write_text(NUMBERED, encoding="utf-8")
+    report = check_script(str(script), loss="loss(w, b)", grads="gradients(w, b)", wrt=["w", "b"])
+    assert [item.write for item in report.findings] == ["d = 2 * (h - y) * (1 - h ** 2)"]

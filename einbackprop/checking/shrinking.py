@@ -6,7 +6,7 @@ gives gradients of the right shapes. Sizes that are equal stay equal, and others
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -56,7 +56,9 @@ class Shrunk:
         return f"Lines are read at smaller sizes than yours: {', '.join(told)}."
 
 
-def shrunk(problem: Problem, trial: Trial, entries: int = ENTRIES) -> Shrunk | None:
+def shrunk(
+    problem: Problem, trial: Trial, entries: int = ENTRIES, fixed: Collection[int] = ()
+) -> Shrunk | None:
     """A problem at sizes as small as its code takes; None where it is small as it is, or takes no others.
 
     Parameters
@@ -66,6 +68,8 @@ def shrunk(problem: Problem, trial: Trial, entries: int = ENTRIES) -> Shrunk | N
         At the user's own sizes.
     entries : int
         How many all arrays may have.
+    fixed : collection of int
+        Sizes that stay, such as those that stand in the code as numbers.
     """
     cost = None if problem.elsewhere is not None else cost_at(trial, trial.state)
     if cost is None or not is_large(cost, entries):
@@ -78,7 +82,9 @@ def shrunk(problem: Problem, trial: Trial, entries: int = ENTRIES) -> Shrunk | N
     sizes: dict[int, int] = {}
     for size in sorted({n for _, leaf in arrays_of(trial.state) for n in leaf.shape}, reverse=True):
         for tried in smaller(size, {n for _, leaf in arrays_of(trial.state) for n in leaf.shape}, sizes):
-            found = cost_at(trial, resized(trial.state, tried), dead) if is_large(cost, entries) else None
+            if not is_large(cost, entries) or tried.keys() & {*fixed}:
+                continue
+            found = cost_at(trial, resized(trial.state, tried), dead)
             if found is not None and found < cost:
                 sizes, cost = tried, found
                 break

@@ -20,7 +20,14 @@ from einbackprop.checking import answers, functions
 from einbackprop.checking.assumptions import assumptions
 from einbackprop.checking.deciding import Decision, Unclipped, decide
 from einbackprop.checking.draws import Drawing
-from einbackprop.checking.elsewhere import Elsewhere, look, problems_elsewhere, small_states
+from einbackprop.checking.elsewhere import (
+    Elsewhere,
+    look,
+    problems_elsewhere,
+    small_states,
+    whole_numbers,
+    written_out,
+)
 from einbackprop.checking.guards import right_but_for_guards
 from einbackprop.checking.matching import Target
 from einbackprop.checking.penalties import in_doubt, penalties_among
@@ -291,7 +298,7 @@ def _additions(
     program = traced.program if isinstance(traced, Trace) else None
     if small is None and whole.pair is not None and program is not None:
         found = contained("the search at smaller sizes", partial(
-            _diagnosed_smaller, problem, trial, read, states, parameters, seed), None)  # fmt: skip
+            _diagnosed_smaller, problem, trial, program, read, states, parameters, seed), None)  # fmt: skip
         if found is not None:
             return read, other, found
     case = partial(_case, problem, trial, program, read, states, parameters, seed, small.others if small else ())
@@ -299,12 +306,15 @@ def _additions(
 
 
 def _diagnosed_smaller(
-    problem: Problem, trial: Trial, read: Review, states: list[Any], parameters: tuple[Path, ...], seed: int
-) -> Diagnosis | None:
+    problem: Problem, trial: Trial, program: Program, read: Review, states: list[Any], parameters: tuple[Path, ...],
+    seed: int,
+) -> Diagnosis | None:  # fmt: skip
     """What is wrong, and where, as it is found at smaller sizes, where it is known what each value should be; None
     where the code takes no smaller ones, or nothing is found there that repairs the user's own.
     """
-    small = shrunk(problem, trial, SEARCHED)
+    numbers = whole_numbers(program)  # where a size is one of these, the code is wrong at others
+    fixed = {d.size for d in program.dimensions if written_out(d.size, program, numbers)}
+    small = shrunk(problem, trial, SEARCHED, fixed)
     traced = None if small is None or small.problem.pair is None else _traced(small.problem.pair, small.trial.state)
     if small is None or not isinstance(traced, Trace):
         return None
