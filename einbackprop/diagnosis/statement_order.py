@@ -171,7 +171,8 @@ def read_by_calls(statement: ast.stmt, tree: ast.Module) -> Iterator[str]:
     method is called, and globals.
     """
     calls = [node.func for node in ast.walk(statement) if isinstance(node, ast.Call)]
-    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+    functions = (node for node in (ast.walk(tree) if calls else ()) if isinstance(node, ast.FunctionDef))
+    for function in functions:
         for call in calls:
             if isinstance(call, ast.Name) and call.id == function.name:
                 bound = {*parameters_of(function), *spelled(function, ast.Store)}
