@@ -2,6 +2,7 @@
 
 import inspect
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from mutant_outcomes import module_of
 
 import einbackprop as eb
 from einbackprop.checking.problems import counted
-from einbackprop.checking.shrinking import SMALLEST, smaller
+from einbackprop.checking.shrinking import SMALLEST, freed, left_over, share_memory, smaller
 from einbackprop.shell.scripts import check_script
 
 RNG = np.random.default_rng(0)
@@ -166,6 +167,17 @@ def test_what_an_earlier_run_has_left_is_no_array_that_is_read(tmp_path: Path) -
     assert finding.write == "return 2 * self.x.T @ (self.h * (1 - self.h ** 2))"
     assert "smaller sizes" not in assumptions(report)
     assert "large" not in assumptions(report)
+
+
+def test_what_nothing_reads_is_told_from_what_one_of_the_two_reads() -> None:
+    X, W, mask = drawn((9, 3), (3, 2), (4, 2))
+    state = {"W": W, "x": X[:4], "mask": mask, "old": X, "last": np.ones(2), "labels": np.arange(4)}
+    user = SimpleNamespace(loss=lambda s: np.sum((s["x"] @ s["W"]) ** 2), gradients=lambda s: s["x"].T @ s["mask"])
+    trial: Any = SimpleNamespace(state=state, user=user, targets=[SimpleNamespace(path=("W",))])
+    assert left_over(trial) == (("old",), ("last",))
+    assert share_memory(state, ())
+    assert not share_memory(state, [("old",)])
+    assert not share_memory(freed(state, [("old",)]), ())
 
 
 NUMBERED = """
