@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from einbackprop.core.program import Bracket, Contract, Factor, Position, Program, Ref
 from einbackprop.proof.expansion import Expansion
+from einbackprop.proof.indices import Head
 from einbackprop.proof.polynomials import Context, Terms
 from einbackprop.proof.proving import Comparison, Prover, Sums, declare, right_side
 
@@ -37,8 +38,9 @@ class Polynomial:
 
 
 def expand(
-    program: Program, name: str, *, given: Sequence[str] = (), sums: Sums = (), most_terms: int = 2000
-) -> Polynomial:
+    program: Program, name: str, *, given: Sequence[str] = (), sums: Sums = (), most_terms: int = 2000,
+    heads: dict[bytes, Head] | None = None,
+) -> Polynomial:  # fmt: skip
     """The normal form of a value of a program.
 
     Parameters
@@ -51,13 +53,16 @@ def expand(
     sums : tuple of (Contract, number)
     most_terms : int
         Beyond this, expanding ends.
+    heads : dict, optional
+        The heads of another normal form with which this one is compared.
 
     Raises
     ------
     UndecidedError
         It has more terms than that, is too symmetric, or is nowhere defined.
     """
-    context = Context(sizes={k: d.size for k, d in enumerate(program.dimensions)}, most_terms=most_terms)
+    sizes = {k: d.size for k, d in enumerate(program.dimensions)}
+    context = Context(sizes=sizes, most_terms=most_terms, heads={} if heads is None else heads)
     expansion = Expansion(program, context, given={n: {} for n in given})
     declare(expansion, sums)
     return Polynomial(expansion.value(name), tuple(expansion.rests(name)))

@@ -11,7 +11,7 @@ from math import gcd, lcm
 
 from einbackprop.core.collecting import grouped, summed
 
-from .indices import Atom, Head, Index, dimension_of
+from .indices import Atom, Head, Index, Number, dimension_of
 from .polynomials import (
     ONE,
     ONE_ENTRY,
@@ -33,6 +33,7 @@ from .polynomials import (
     size,
     substitute,
     times,
+    whole,
     without,
 )
 
@@ -68,10 +69,10 @@ def sign_known(terms: Terms) -> int:
     return 0
 
 
-def content(terms: Terms) -> Fraction:
+def content(terms: Terms) -> Number:
     """The positive number that can be divided out, so that whole coefficients without a common divisor remain."""
     values = terms.values()
-    return Fraction(gcd(*(c.numerator for c in values)), lcm(*(c.denominator for c in values)))
+    return whole(Fraction(gcd(*(c.numerator for c in values)), lcm(*(c.denominator for c in values))))
 
 
 def common(terms: Terms, allowed: Callable[[Head], bool]) -> Product:
@@ -87,9 +88,10 @@ def common(terms: Terms, allowed: Callable[[Head], bool]) -> Product:
     return {a: e for a, e in found.items() if e}
 
 
-def divide(terms: Terms, factors: Product, number: Fraction, context: Context) -> Terms:
+def divide(terms: Terms, factors: Product, number: Number, context: Context) -> Terms:
     """The terms over a product of factors and a number."""
-    return scale(times({a: -e for a, e in factors.items()}, terms, context), 1 / number)
+    divided = times({a: -e for a, e in factors.items()}, terms, context) if factors else terms
+    return scale(divided, Fraction(1, number))
 
 
 def orientation(terms: Terms, context: Context) -> int:
@@ -186,7 +188,7 @@ def _lowest_digit(terms: Terms, context: Context) -> tuple[tuple[Index, Index], 
     base = (size(dimension_of(i), context), ())
     if any(dict(m).get(base, 0) < 1 or not all(h.integer for (h, _), _ in m) for m in rest):
         return None
-    return (i, k), divide(rest, {base: 1}, Fraction(1), context)
+    return (i, k), divide(rest, {base: 1}, 1, context)
 
 
 def positive(terms: Terms, context: Context, *, tie: bool = True) -> Terms:
@@ -261,9 +263,10 @@ def _never_above(atoms: Product, atom: Atom, context: Context) -> Terms | None:
     return None
 
 
-def bounds(terms: Terms, context: Context) -> tuple[Fraction, Fraction] | None:
+def bounds(terms: Terms, context: Context) -> tuple[Number, Number] | None:
     """The least and the greatest value of an affine position at the traced sizes."""
-    low = high = Fraction(0)
+    low: Number = 0
+    high: Number = 0
     for m, c in terms.items():
         indices = []
         for (head, where), e in m:
@@ -273,8 +276,8 @@ def bounds(terms: Terms, context: Context) -> tuple[Fraction, Fraction] | None:
             if head.kind == "letter":
                 indices += [d] * int(e)
             else:
-                c *= Fraction(context.sizes[d]) ** int(e)
-        ends = [Fraction(0), c] if indices else [c, c]
+                c *= whole(Fraction(context.sizes[d]) ** int(e))
+        ends = [0, c] if indices else [c, c]
         for d in indices:
             ends = [end * (context.sizes[d] - 1) for end in ends]
         low, high = low + min(ends), high + max(ends)
@@ -304,7 +307,7 @@ def determined(bracket: Atom, i: Index, context: Context) -> Terms | None:
     return rest if _within(rest, dimension_of(i), context) else None
 
 
-def moved(terms: Terms, i: Index, context: Context) -> tuple[Fraction, Terms] | None:
+def moved(terms: Terms, i: Index, context: Context) -> tuple[Number, Terms] | None:
     """A position that has an index once, times a number: that number, and the terms without it."""
     ((alone, _),) = letter(i, context).items()
     rest = {m: c for m, c in terms.items() if m != alone}
@@ -329,7 +332,7 @@ def _within(position: Terms, dimension: int, context: Context) -> bool:
 
 
 def _digits(
-    terms: Terms, own: dict[Index, Fraction], alone: Iterable[Index], context: Context
+    terms: Terms, own: dict[Index, Number], alone: Iterable[Index], context: Context
 ) -> tuple[Index, ...]:
     """The digits of a number that another index counts, where the bracket sums over all of them."""
     whole = [i for i in own if i not in set(alone) and abs(own[i]) == 1]
@@ -337,14 +340,14 @@ def _digits(
     if len(whole) != 1 or len(digits) < 2:
         return ()
     position = scale(terms, -own[whole[0]])
-    weights: list[tuple[Fraction, Index]] = []
+    weights: list[tuple[Number, Index]] = []
     for i in digits:
         part = {m: c for m, c in position.items() if any(i in where for (_, where), _ in m)}
         span = bounds(part, context)
         if span is None or span[0] < 0 or len(part) != 1:
             return ()
         count = context.sizes[dimension_of(i)]
-        weights.append((span[1] / (count - 1) if count > 1 else Fraction(0), i))
+        weights.append((Fraction(span[1], count - 1) if count > 1 else 0, i))
     reach = 1
     for weight, i in sorted(weights):
         count = context.sizes[dimension_of(i)]

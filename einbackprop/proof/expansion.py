@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.collecting import summed
+from ..core.collecting import grouped, summed
 from ..core.program import (
     Bracket,
     Contract,
@@ -83,6 +83,21 @@ class Expansion:
         self._slots: dict[str, tuple[Index, ...]] = {}
         self._inputs = {i.ref.name: i for i in self.program.inputs}
         self._defining = self.program.defining()
+        self._readers = grouped((ref.name, e.out.name) for e in self.program.equations for ref in operands(e))
+
+    def take(
+        self, called: Mapping[str, str], axes: Mapping[str, tuple[int, ...]], given: Mapping[str, Mapping[str, None]]
+    ) -> None:
+        """Take other values as they are; of those expanded before, what reads a change is forgotten."""
+        before, now = (self.called, self.axes, self.given), (called, axes, given)
+        names = {name for mapping in (*before, *now) for name in mapping}
+        waiting = [name for name in names if any(a.get(name) != b.get(name) for a, b in zip(before, now, strict=True))]
+        self.called, self.axes, self.given = called, axes, given
+        while waiting:
+            name = waiting.pop()
+            self._values.pop(name, None)
+            readers = self._readers.get(name, ())
+            waiting += [reader for reader in readers if reader in self._values and reader not in given]
 
     def value(self, name: str) -> Terms:
         """A value with ``slots(name)`` as its indices; those it needs are expanded first."""
@@ -197,7 +212,7 @@ class Expansion:
                 names = self.names("", out.indices)
                 if parameter is not None and not isinstance(parameter, Fraction):
                     raise UndecidedError(f"{function} with the parameter {parameter}")
-                exponent = None if parameter is None else next(iter(self.number(parameter).values()), Fraction(0))
+                exponent = None if parameter is None else next(iter(self.number(parameter).values()), 0)
                 return functions.apply(function, [self.read(ref, names) for ref in refs], exponent, self.context)
             case Extremum():
                 return self.extremum(equation)

@@ -11,7 +11,7 @@ from ..core import elementwise
 from ..errors import UndecidedError
 from .brackets import NO_TIES, content, letter, orientation, positive, sign_known, zero
 from .identities import call, exp, log, power, sigmoid
-from .indices import Atom, Index
+from .indices import Atom, Index, Number
 from .polynomials import (
     ONE,
     Context,
@@ -31,7 +31,7 @@ from .polynomials import (
 HALF = Fraction(1, 2)
 
 
-def apply(function: str, arguments: Sequence[Terms], parameter: Fraction | None, context: Context) -> Terms:
+def apply(function: str, arguments: Sequence[Terms], parameter: Number | None, context: Context) -> Terms:
     """The canonical form of a pointwise function of canonical forms.
 
     Parameters
@@ -112,7 +112,7 @@ def exclusive(context: Context, a: Terms, b: Terms) -> Terms:
 def pow_(context: Context, a: Terms, b: Terms) -> Terms:
     """``exp(b·log a)``, and a power where b is a number."""
     if not b or (len(b) == 1 and not next(iter(b))):
-        return power(a, next(iter(b.values()), Fraction(0)), context)
+        return power(a, next(iter(b.values()), 0), context)
     return exp(multiply(b, log(a, context), context), context)
 
 
@@ -155,7 +155,7 @@ _cos = oriented("cos", 1)
 
 def logarithm_to_base(base: int) -> Callable[[Context, Terms], Terms]:
     """``log(x)/log(base)``."""
-    return lambda c, x: multiply(log(x, c), power(log(constant(base), c), Fraction(-1), c), c)
+    return lambda c, x: multiply(log(x, c), power(log(constant(base), c), -1, c), c)
 
 
 def maximum(context: Context, a: Terms, b: Terms) -> Terms:
@@ -179,7 +179,7 @@ RULES: dict[str, Callable[..., Terms]] = {
     "cosh": lambda c, x: hyperbolic(c, x, 1),
     "sin": _sin,
     "cos": _cos,
-    "tan": lambda c, x: multiply(_sin(c, x), power(_cos(c, x), Fraction(-1), c), c),
+    "tan": lambda c, x: multiply(_sin(c, x), power(_cos(c, x), -1, c), c),
     "arctan": oriented("arctan", -1),
     "arcsin": oriented("arcsin", -1),
     "arcsinh": oriented("arcsinh", -1),
@@ -217,7 +217,7 @@ def extremum(kind: str, terms: Terms, over: Sequence[Index], context: Context) -
     if not inner:
         return terms
     number = content(inner)
-    inner = scale(inner, 1 / number)
+    inner = scale(inner, Fraction(1, number))
     bound = frozenset(i for m in inner for (_, where), _ in m for i in where).intersection(over)
     atom = make_atom(
         "call", "max", rows_of([inner]), [inner], context, bound, positive=sign_known(inner) > 0,
@@ -233,7 +233,7 @@ def position(kind: str, terms: Terms, over: Sequence[Index], along: Index, conte
         return {}
     if len(over) > 1:
         context.note(NO_TIES)
-    inner = scale(inner, 1 / content(inner))
+    inner = scale(inner, Fraction(1, content(inner)))
     arguments = [inner, letter(along, context)]
     bound = frozenset(i for m in inner for (_, where), _ in m for i in where).intersection(over) | {along}
     atom = make_atom(
@@ -254,8 +254,8 @@ def of_matrix(
     """
     if not terms:
         raise UndecidedError(f"{function} of zeros")
-    number = content(terms) if function in ("inv", "pinv") else Fraction(1)
-    terms = scale(terms, 1 / number)
+    number = content(terms) if function in ("inv", "pinv") else 1
+    terms = scale(terms, Fraction(1, number))
     rows, columns = (letter(i, context) for i in matrix)
     places = [letter(i, context) for i in result]
     if function == "cholesky":
@@ -276,7 +276,7 @@ def of_matrix(
 
     arguments = [terms, *pairs]
     atom = make_atom("call", function, rows_of(arguments), arguments, context, frozenset(matrix), make=again)
-    return monomial({atom: 1}, 1 / number)
+    return monomial({atom: 1}, Fraction(1, number))
 
 
 def letters_in(product: frozenset[tuple[Atom, object]]) -> list[Index]:

@@ -22,7 +22,7 @@ from .brackets import (
     positive,
     sign_known,
 )
-from .indices import Atom, Exponent, Head
+from .indices import Atom, Exponent, Head, Number
 from .polynomials import (
     ONE,
     Context,
@@ -39,6 +39,7 @@ from .polynomials import (
     rows_of,
     scale,
     times,
+    whole,
     whole_power,
     without,
 )
@@ -56,7 +57,7 @@ def call(name: str, arguments: Sequence[Terms], context: Context, **traits: Any)
 # Powers
 
 
-def power(base: Terms, exponent: Fraction, context: Context) -> Terms:
+def power(base: Terms, exponent: Exponent, context: Context) -> Terms:
     """``base`` to a rational power."""
     if exponent.denominator == 1 and exponent >= 0:
         return whole_power(base, int(exponent), context)
@@ -71,17 +72,17 @@ def power(base: Terms, exponent: Fraction, context: Context) -> Terms:
     cases = of_exponentials_by_cases(base, exponent, context)
     if cases is not None:
         return cases
-    whole = exponent.denominator == 1
-    factors = common(base, lambda h: whole or h.positive)
+    is_whole = exponent.denominator == 1
+    factors = common(base, lambda h: is_whole or h.positive)
     number = content(base)
-    if whole and orientation(base, context) < 0:
+    if is_whole and orientation(base, context) < 0:
         number = -number
     outer = multiply(number_power(number, exponent, context), power_of_product(
-        frozenset(factors.items()), Fraction(1), exponent, context), context)
+        frozenset(factors.items()), 1, exponent, context), context)
     return multiply(outer, power_of_sum(divide(base, factors, number, context), exponent, context), context)
 
 
-def of_exponentials_by_cases(base: Terms, exponent: Fraction, context: Context) -> Terms | None:
+def of_exponentials_by_cases(base: Terms, exponent: Exponent, context: Context) -> Terms | None:
     """``1/(1 + e^-|x|)``, where -|x| is ``x - 2x·[x>0]``: the power on either side of 0."""
     named = {h.name for m in base for (h, _), _ in m if h.kind == "call"}
     if not {"exp", "positive"} <= named:
@@ -92,41 +93,37 @@ def of_exponentials_by_cases(base: Terms, exponent: Fraction, context: Context) 
         return None
 
 
-def power_of_product(m: Monomial, c: Fraction, exponent: Fraction, context: Context) -> Terms:
+def power_of_product(m: Monomial, c: Number, exponent: Exponent, context: Context) -> Terms:
     """``(c·a^k·…)^exponent``: each factor's power where that is allowed, the rest together."""
     if exponent.denominator == 1:
-        return scale(normalise({a: _short(e * exponent) for a, e in m}, context), c**exponent.numerator)
+        return scale(normalise({a: whole(e * exponent) for a, e in m}, context), Fraction(c) ** exponent.numerator)
     kept: Product = {}
     signs: Terms = ONE
     rest: Product = {}
     for atom, e in m:
         even = e == int(e) and e % 2 == 0
         if atom[0].positive or e != int(e) or (even and (e * exponent) % 2 == 0):
-            kept[atom] = _short(e * exponent)
+            kept[atom] = whole(e * exponent)
         elif even and e * exponent == int(e * exponent):
-            kept[atom] = _short(e * exponent)
+            kept[atom] = whole(e * exponent)
             side = positive(monomial({atom: 1}), context, tie=False)
             signs = multiply(signs, add(scale(side, 2), constant(-1)), context)
         else:
             rest[atom] = e
     if len(rest) == 1 and c > 0 and all(e == int(e) and e % 2 for e in rest.values()):
-        kept |= {a: _short(e * exponent) for a, e in rest.items()}
+        kept |= {a: whole(e * exponent) for a, e in rest.items()}
         rest = {}
-    result = multiply(normalise(kept, context), number_power(abs(c), exponent, context), context)
+    result = multiply(normalise(kept, context), number_power(abs(Fraction(c)), exponent, context), context)
     if rest or c < 0:
         inner = monomial(rest, 1 if c > 0 else -1)
         result = multiply(result, power_of_sum(inner, exponent, context), context)
     return multiply(result, signs, context)
 
 
-def _short(exponent: Exponent) -> Exponent:
-    return int(exponent) if exponent == int(exponent) else exponent
-
-
-def number_power(number: Fraction, exponent: Fraction, context: Context) -> Terms:
+def number_power(number: Number, exponent: Exponent, context: Context) -> Terms:
     """A rational number to a rational power: whole powers of primes are numbers, the rest are atoms."""
     if exponent.denominator == 1 or number == 1:
-        return constant(number**exponent.numerator)
+        return constant(Fraction(number) ** exponent.numerator)
     result: Product = {}
     for value, sign in ((number.numerator, 1), (number.denominator, -1)):
         for prime, count in factorise(value):
@@ -153,12 +150,12 @@ def factorise(number: int) -> list[tuple[int, int]]:
 
 def _whole_part(atoms: Product, atom: Atom, context: Context) -> Terms | None:
     """``2^(3/2)`` is 2·2^(1/2): a number's power is kept between 0 and 1."""
-    whole = floor(atoms[atom])
-    if not whole:
+    power_of = floor(atoms[atom])
+    if not power_of:
         return None
-    left = atoms[atom] - whole
+    left = atoms[atom] - power_of
     rest = without(atoms, atom) | ({atom: left} if left else {})
-    return scale(normalise(rest, context), Fraction(int(atom[0].name)) ** whole)
+    return scale(normalise(rest, context), Fraction(int(atom[0].name)) ** power_of)
 
 
 def power_of_sum(base: Terms, exponent: Exponent, context: Context) -> Terms:
@@ -168,16 +165,16 @@ def power_of_sum(base: Terms, exponent: Exponent, context: Context) -> Terms:
         both = multiply(first, whole_power(add(ONE, exp(ratio, context)), 1, context), context)
         if both == base:
             below = sigmoid(scale(ratio, -1), context)
-            return multiply(power(first, Fraction(exponent), context), whole_power(below, -int(exponent), context),
+            return multiply(power(first, exponent, context), whole_power(below, -int(exponent), context),
                             context)  # fmt: skip
     atom = make_atom(
         "power", "", rows_of([base]), [base], context, positive=sign_known(base) > 0,
-        reduce=_replace_lead, make=lambda arguments, e, c: power(arguments[0], Fraction(e), c),
+        reduce=_replace_lead, make=lambda arguments, e, c: power(arguments[0], e, c),
     )  # fmt: skip
     if atom[0].lead is None:
         lead = max(atom[0].arguments[0], key=_weight)
         atom[0].lead = (lead, atom[0].arguments[0][lead])
-    return monomial({atom: _short(exponent)})
+    return monomial({atom: whole(exponent)})
 
 
 def _odds(base: Terms) -> tuple[Terms, Terms] | None:
@@ -185,14 +182,13 @@ def _odds(base: Terms) -> tuple[Terms, Terms] | None:
     if len(set(base.values())) != 1 or not all(h.name == "exp" for m in base for (h, _), _ in m):
         return None
     first, second = sorted(base, key=lambda m: sorted((h.digest, str(e)) for (h, _), e in m))
-    logs = ((next(iter(inside(atom))), Fraction(e * sign)) for m, sign in ((second, 1), (first, -1)) for atom, e in m)
+    logs = ((next(iter(inside(atom))), e * sign) for m, sign in ((second, 1), (first, -1)) for atom, e in m)
     return {first: base[first]}, summed(logs)
 
 
-def _weight(m: Monomial) -> tuple[Fraction, object]:
+def _weight(m: Monomial) -> tuple[Exponent, object]:
     """How large a term is: by degree, then by the digests of its atoms, then by their slots."""
-    degree = sum((e * degree_of(h) for (h, _), e in m), Fraction(0))
-    return Fraction(degree), sorted((h.digest, str(e), where) for (h, where), e in m)
+    return sum(e * degree_of(h) for (h, _), e in m), sorted((h.digest, str(e), where) for (h, where), e in m)
 
 
 def degree_of(head: Head) -> Exponent:
@@ -200,7 +196,8 @@ def degree_of(head: Head) -> Exponent:
     if head.kind == "size" or head.kind == "number":
         return 0
     if head.kind == "sum":
-        return sum((e * degree_of(h) for (h, _), e in next(iter(head.arguments[0]))), Fraction(0))
+        total: Exponent = sum(e * degree_of(h) for (h, _), e in next(iter(head.arguments[0])))
+        return total
     return 1
 
 
@@ -225,9 +222,8 @@ def _replace_lead(atoms: Product, atom: Atom, context: Context) -> Terms | None:
         return None
     more = left | {atom: exponent + 1}
     with context.deeper():
-        return add(
-            scale(normalise(more, context), 1 / coefficient), scale(times(left, others, context), -1 / coefficient)
-        )
+        together = add(normalise(more, context), scale(times(left, others, context), -1))
+        return scale(together, Fraction(1, coefficient))
 
 
 # Exponentials and logarithms
@@ -245,9 +241,9 @@ def exp(argument: Terms, context: Context) -> Terms:
         if only is not None and e == 1 and only[0].name == "log":
             result = multiply(result, power(inside(only), c, context), context)
         else:
-            made = call("exp", [{m: Fraction(1)}], context, positive=True, make=lambda again, _, c: exp(again[0], c))
+            made = call("exp", [{m: 1}], context, positive=True, make=lambda again, _, c: exp(again[0], c))
             ((atom, _),) = next(iter(made))
-            atoms[atom] = _short(c)
+            atoms[atom] = whole(c)
     return _without_vanishing(multiply(result, normalise(atoms, context), context))
 
 
@@ -271,11 +267,11 @@ def log(argument: Terms, context: Context) -> Terms:
         rest = without(dict(m), *factors)
         if len(rest) == 1 and c > 0 and all(e % 2 for e in rest.values()):
             factors, rest = factors | rest, {}
-        number, inner = abs(c), monomial(rest, 1 if c > 0 else -1)
+        number, inner = abs(Fraction(c)), monomial(rest, 1 if c > 0 else -1)
     else:
-        factors, number = common(argument, lambda h: h.positive), content(argument)
+        factors, number = common(argument, lambda h: h.positive), Fraction(content(argument))
         inner = divide(argument, factors, number, context)
-    parts = [scale(log_of_atom(a, context), Fraction(e)) for a, e in factors.items()]
+    parts = [scale(log_of_atom(a, context), e) for a, e in factors.items()]
     for value, sign in ((number.numerator, 1), (number.denominator, -1)):
         parts += [scale(call("log", [constant(p)], context, make=_log_again), n * sign) for p, n in factorise(value)]
     if inner != ONE:
@@ -313,7 +309,7 @@ def sigmoid(argument: Terms, context: Context) -> Terms:
     if atom[0].lead is None:
         inner = atom[0].arguments[0]
         lead = max(inner, key=_weight)
-        atom[0].lead = (exp({lead: Fraction(1)}, context), inner[lead])
+        atom[0].lead = (exp({lead: 1}, context), inner[lead])
     return made if sign > 0 else add(ONE, scale(made, -1))
 
 
@@ -326,7 +322,7 @@ def _beside_exp(atoms: Product, atom: Atom, context: Context) -> Terms | None:
         return None
     (((head, where), _),) = next(iter(lead))
     slots = {(d << 32) | k: i for k, (d, i) in enumerate(zip(atom[0].dimensions, atom[1], strict=True))}
-    power_of = atoms.get(head.at(tuple([slots[i] for i in where])), 0) / coefficient
+    power_of = atoms.get(head.at(tuple([slots[i] for i in where])), 0) * Fraction(1, coefficient)
     if abs(power_of) < 1:
         return None
     context.count()

@@ -8,20 +8,19 @@ canonically. Everything here keeps the value: what is not recognised as equal st
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any
 
 from ..core.collecting import summed
 from ..core.progress import tick
 from ..errors import UndecidedError
-from .indices import Atom, Exponent, Head, Index, Row, dimension_of, index, name_indices
+from .indices import Atom, Exponent, Head, Index, Number, Row, dimension_of, index, name_indices
 
 Monomial = frozenset[tuple[Atom, Exponent]]
-Terms = dict[Monomial, Fraction]
+Terms = dict[Monomial, Number]
 Product = dict[Atom, Exponent]
 
 UNIT: Monomial = frozenset()
-ONE: Terms = {UNIT: Fraction(1)}
+ONE: Terms = {UNIT: 1}
 FIRST_BOUND = 1 << 16
 DEEPEST = 30  # rules inside one another
 ONE_ENTRY = "an axis of size 1 keeps that size"
@@ -39,14 +38,20 @@ class Context:
         Sums over an index that the caller declared to be a number, by the digest of their head.
     rests : dict
         The assumptions used so far (an ordered set).
+    unrelated : set
+        Pairs of equations, with the indices that they share, of which one says nothing simple beside the other.
+    relations : dict
+        What sums with equations are to one another, by their heads and the indices that they share.
     most_terms, most_steps : int
         Beyond these, comparing ends undecided.
     """
 
     sizes: Mapping[int, int] = field(default_factory=dict)
-    rules: dict[bytes, Fraction] = field(default_factory=dict)
+    rules: dict[bytes, Number] = field(default_factory=dict)
     rests: dict[str, None] = field(default_factory=dict)
     heads: dict[bytes, Head] = field(default_factory=dict)
+    unrelated: set[tuple[Any, ...]] = field(default_factory=set)
+    relations: dict[tuple[Any, ...], str | None] = field(default_factory=dict)
     most_terms: int = 2000
     most_steps: int = 100_000
     steps: int = 0
@@ -88,14 +93,19 @@ class Context:
         return head
 
 
-def constant(number: Fraction | int) -> Terms:
+def whole(number: Number) -> Number:
+    """The same number, as an int where it is whole."""
+    return number.numerator if number.denominator == 1 else number
+
+
+def constant(number: Number) -> Terms:
     """A number."""
-    return {UNIT: Fraction(number)} if number else {}
+    return {UNIT: whole(number)} if number else {}
 
 
-def monomial(atoms: Mapping[Atom, Exponent], number: Fraction | int = 1) -> Terms:
+def monomial(atoms: Mapping[Atom, Exponent], number: Number = 1) -> Terms:
     """A product that needs no rule."""
-    return {frozenset(atoms.items()): Fraction(number)}
+    return {frozenset(atoms.items()): whole(number)}
 
 
 def add(*summands: Terms) -> Terms:
@@ -103,9 +113,11 @@ def add(*summands: Terms) -> Terms:
     return summed(term for terms in summands for term in terms.items())
 
 
-def scale(terms: Terms, number: Fraction | int) -> Terms:
+def scale(terms: Terms, number: Number) -> Terms:
     """The terms times a number."""
-    return {m: c * number for m, c in terms.items()} if number else {}
+    if number == 1:
+        return terms
+    return {m: whole(c * number) for m, c in terms.items()} if number else {}
 
 
 def multiply(a: Terms, b: Terms, context: Context) -> Terms:
@@ -122,7 +134,7 @@ def multiply(a: Terms, b: Terms, context: Context) -> Terms:
         raise UndecidedError(f"a product has over {context.most_terms} terms")
 
     def product(m: Monomial, n: Monomial) -> Terms:
-        return normalise(summed((*m, *n)), context) if m and n else {m or n: Fraction(1)}
+        return normalise(summed((*m, *n)), context) if m and n else {m or n: 1}
 
     return summed((k, c * d * e) for m, c in a.items() for n, d in b.items() for k, e in product(m, n).items())
 
@@ -156,7 +168,7 @@ def normalise(atoms: Product, context: Context) -> Terms:
             if atom[0].digest in context.rules and exponent > 0 and exponent == int(exponent):
                 rest = without(atoms, atom)
                 return scale(normalise(rest, context), context.rules[atom[0].digest] ** int(exponent))
-    return {frozenset(atoms.items()): Fraction(1)}
+    return {frozenset(atoms.items()): 1}
 
 
 def without(atoms: Mapping[Atom, Exponent], *left_out: Atom) -> Product:

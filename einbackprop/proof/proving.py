@@ -24,7 +24,7 @@ from ..core.recurrences import plain
 from ..errors import EinbackpropError, UndecidedError
 from ..notation.index_notation import equation_text
 from .expansion import Expansion
-from .indices import Index, dimension_of, index, indices_of, number_dimensions
+from .indices import Head, Index, dimension_of, index, indices_of, number_dimensions
 from .induction import Atoms, atoms_of, carried_values
 from .polynomials import ONE_ENTRY, Context, Monomial, Terms, substitute, without
 
@@ -113,9 +113,12 @@ class Prover:
         self.arrays = arrays
         # for either side: what a value was proved to be, the axes that go with that one's, what it rests on
         self.known: tuple[dict[str, Known], dict[str, Known]] = ({}, {})
+        self.heads: dict[bytes, Head] = {}
+        self.unrelated: set[tuple[Any, ...]] = set()
         self.carried = [*carried_values(self.sides[: 1 if other is program else 2])]
         self.atoms, self.rests = atoms_of(self.carried, (), self.numbers, self.expansions_with)
-        self.full = self.expansions({}, {}, QUICK)
+        self.full = self.expansions(QUICK)
+        self.cut: tuple[Expansion, Expansion] | None = None
         self.seen: Both | None = None
         self.partners: list[tuple[int, str, str, tuple[int, ...]]] | None = None
         self.given_up: set[tuple[int, str]] = set()
@@ -149,27 +152,41 @@ class Prover:
         said = (f"{right_side(contract)} = {value}" for contract, value in self.sums)
         return Comparison("proved", (EVERY_SIZE, *said, *equal))
 
-    def expansions(
-        self, ours: Mapping[str, Known], theirs: Mapping[str, Known], patience: tuple[int, int]
-    ) -> tuple[Expansion, Expansion]:
-        """The two programs, in one context, with some values as they are."""
-        context = Context(sizes=self.numbering.sizes, most_terms=patience[0], most_steps=patience[1])
-        numbers = self.numbers
-        called = ({n: n for n in self.given.values()}, self.called | self.given)
-        made = []
-        for side, cuts in enumerate((ours, theirs)):
-            atoms = self.atoms[side]
-            given = {n: cut[2] for n, cut in cuts.items()} | {n: {} for n in called[side] if n not in self.called}
-            given |= dict.fromkeys(atoms, self.rests)
-            if not side:
-                given |= {n: {} for n in self.given.values()}
-            made.append(Expansion(
-                self.sides[side], context, numbers[side],
-                called[side] | atoms | {n: cut[0] for n, cut in cuts.items()},
-                {n: cut[1] for n, cut in cuts.items()}, given, prefix="" if self.sides[0] is self.sides[side] else "2 ",
-            ))  # fmt: skip
-        declare(made[0], self.sums)
-        return made[0], made[1]
+    def expansions(self, patience: tuple[int, int]) -> tuple[Expansion, Expansion]:
+        """The two programs, in one context, with nothing known."""
+        context = Context(
+            sizes=self.numbering.sizes, most_terms=patience[0], most_steps=patience[1],
+            heads=self.heads, unrelated=self.unrelated,
+        )  # fmt: skip
+        first, second = (
+            Expansion(program, context, self.numbers[side], *self.standing(side, {}),
+                      prefix="" if self.sides[0] is program else "2 ")
+            for side, program in enumerate(self.sides)
+        )  # fmt: skip
+        declare(first, self.sums)
+        return first, second
+
+    def standing(
+        self, side: int, cuts: Mapping[str, Known]
+    ) -> tuple[dict[str, str], dict[str, tuple[int, ...]], dict[str, Mapping[str, None]]]:
+        """What the values of a side are called that stand as they are, the order of their axes, what that rests on."""
+        called = {n: n for n in self.given.values()} if side == 0 else self.called | self.given
+        given: dict[str, Mapping[str, None]] = {n: cut[2] for n, cut in cuts.items()}
+        given |= {n: {} for n in called if n not in self.called}
+        given |= dict.fromkeys(self.atoms[side], self.rests)
+        if not side:
+            given |= {n: {} for n in self.given.values()}
+        called = called | self.atoms[side] | {n: cut[0] for n, cut in cuts.items()}
+        return called, {n: cut[1] for n, cut in cuts.items()}, given
+
+    def with_known(self, cuts: Sequence[Mapping[str, Known]], most_steps: int) -> tuple[Expansion, Expansion]:
+        """The two programs with some values as they are; of what was expanded with others, all stays that can."""
+        self.cut = self.cut or self.expansions(QUICK)
+        for side, expansion in enumerate(self.cut):
+            expansion.take(*self.standing(side, cuts[side]))
+        context = self.cut[0].context
+        context.steps, context.most_steps = 0, most_steps
+        return self.cut
 
     @property
     def numbers(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
@@ -179,7 +196,7 @@ class Prover:
     def expansions_with(self, atoms: Atoms) -> tuple[Expansion, Expansion]:
         """The two programs, with atoms for what rounds of loops read of others."""
         self.atoms, self.rests = atoms, {}
-        return self.expansions({}, {}, ROUND)
+        return self.expansions(ROUND)
 
     def look_into_loops(self) -> None:
         """Find out which of the values that rounds leave to one another are equal."""
@@ -187,7 +204,7 @@ class Prover:
             self.evaluate()
             if self.seen is not None:
                 self.atoms, self.rests = atoms_of(self.carried, self.seen, self.numbers, self.expansions_with)
-                self.full = self.expansions({}, {}, QUICK)
+                self.full = self.expansions(QUICK)
 
     def written_out(
         self, name: str, other_name: str, axes: tuple[int, ...], patience: tuple[int, int]
@@ -238,7 +255,7 @@ class Prover:
         open_ = {self.known[0].get(name, (name,))[0], self.known[side].get(other_name, (name,))[0]}
         for _ in range(MOST_OPENED):
             cuts = [{n: cut for n, cut in known.items() if cut[0] not in open_} for known in self.known]
-            first, second = self.expansions(cuts[0], cuts[1], (QUICK[0], min(QUICK[1], self.steps_left)))
+            first, second = self.with_known(cuts, min(QUICK[1], self.steps_left))
             second = second if side else first
             try:
                 rests = self.proved(first, second, name, other_name, axes)

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from typing import Literal
 
 from ..core.collecting import summed
 from ..errors import UndecidedError
-from .brackets import determined, moved
-from .indices import Atom, Index, Row, dimension_of, index
+from .brackets import IN_RANGE, determined, moved
+from .indices import Atom, Index, Number, Row, dimension_of, index
 from .polynomials import (
     ONE_ENTRY,
     Context,
@@ -33,7 +34,7 @@ MOST_COPIES = 6
 
 def total(terms: Terms, over: Iterable[Index], context: Context) -> Terms:
     """The sum over some indices."""
-    found: list[tuple[Monomial, Fraction]] = []
+    found: list[tuple[Monomial, Number]] = []
     work = [(m, c, frozenset(over)) for m, c in terms.items()]
     while work:
         m, c, bound = work.pop()
@@ -90,18 +91,33 @@ def _simplify_brackets(
         for first in brackets[:k]:
             if bound.isdisjoint(first[1]) or not set(first[1]) & set(second[1]):
                 continue
-            (p,), _ = opened(first[0], first[1], context)
-            (q,), _ = opened(second[0], second[1], context)
-            for sign in (-1, 1):
-                both = first[0].make([add(p, scale(q, sign))], (), context) if first[0].make else {}
-                if all(head.name == "delta" for m in both for (head, _), _ in m) and len(both) <= 1:
-                    return times(without(atoms, second), both, context), bound
+            both = _together(first, second, context)
+            if both is not None:
+                return times(without(atoms, second), both, context), bound
     for bracket in brackets:
         alone = [i for i in bracket[1] if i in bound and sum(i in where for _, where in atoms) == 1]
         done = bracket[0].lead(bracket, alone, context) if alone else None
         if done:
             return monomial(without(atoms, bracket)), bound - frozenset(done)
     return _substitute_position(atoms, brackets, bound, context)
+
+
+def _together(first: Atom, second: Atom, context: Context) -> Terms | None:
+    """What the second of two equations says beside the first, if that is an equality of two indices or nothing."""
+    names = {i: k for k, i in enumerate(dict.fromkeys(first[1] + second[1]))}
+    pattern = first[0], second[0], *[names[i] for i in first[1] + second[1]]
+    if pattern in context.unrelated or first[0].make is None:
+        return None
+    (p,), _ = opened(*first, context)
+    (q,), _ = opened(*second, context)
+    rests = dict(context.rests)
+    for sign in (-1, 1):
+        both: Terms = first[0].make([add(p, scale(q, sign))], (), context)
+        if all(head.name == "delta" for m in both for (head, _), _ in m) and len(both) <= 1:
+            return both
+        context.rests = dict(rests)  # what is not used rests on nothing
+    context.unrelated.add(pattern)
+    return None
 
 
 def _substitute_position(
@@ -194,8 +210,11 @@ def make_sum(atoms: Product, over: Iterable[Index], context: Context) -> Atom:
     """The atom Σ of a product, over indices that link all of it."""
     over = frozenset(over)
     row: Row = ("", list(atoms.items()))
-    body = {frozenset(atoms.items()): Fraction(1)}
-    return make_atom("sum", "", [row], [body], context, over, make=_sum_again, reduce=_picked)
+    body: Terms = {frozenset(atoms.items()): 1}
+    equations = frozenset(head for head, _ in atoms if head.name == "zero")
+    return make_atom(
+        "sum", "", [row], [body], context, over, make=_sum_again, reduce=_beside if equations else None, lead=equations
+    )
 
 
 def _determines(bracket: Atom, k: Index) -> bool:
@@ -204,15 +223,65 @@ def _determines(bracket: Atom, k: Index) -> bool:
     return len(using) == 1 and [(h.kind, e) for (h, _), e in using[0][0]] == [("letter", 1)]
 
 
+def _beside(atoms: Product, atom: Atom, context: Context) -> Terms | None:
+    """A sum with equations, by what else stands in a product."""
+    return _picked(atoms, atom, context) or _excluded(atoms, atom, context)
+
+
+def _excluded(atoms: Product, atom: Atom, context: Context) -> Terms | None:
+    """``Σ_j [k=j] x_j · Σ_l [k=l+5]`` is 0 where j < 5, and ``Σ_j [k=j] x_j · Σ_l [k=l]`` is ``Σ_j [k=j] x_j``: what is
+    written to a part of an axis, beside the mask of another part, or of this one.
+    """
+    if atoms[atom] <= 0:
+        return None
+    for other, exponent in atoms.items():
+        equations = other[0].lead if other[0].kind == "sum" else other[0].name == "zero"
+        if other == atom or not equations or exponent <= 0 or set(atom[1]).isdisjoint(other[1]):
+            continue
+        names = {i: k for k, i in enumerate(dict.fromkeys(atom[1] + other[1]))}
+        pattern = atom[0], other[0], *[names[i] for i in atom[1] + other[1]]
+        if pattern not in context.relations:
+            context.relations[pattern] = _relation(atom, other, context)
+        relation = context.relations[pattern]
+        if relation is not None:
+            context.note(IN_RANGE)
+            return {} if relation == "apart" else normalise(without(atoms, atom), context)
+    return None
+
+
+def _relation(atom: Atom, other: Atom, context: Context) -> Literal["apart", "mask"] | None:
+    """Whether the equations of two sums exclude one another, or the first sum is the mask of what the other one has."""
+    (first, bound), (second, _) = (_opened_product(a, context) for a in (atom, other))
+    for ours in (a for a in first if a[0].name == "zero"):
+        for theirs in (a for a in second if a[0].name == "zero"):
+            if not set(ours[1]).isdisjoint(theirs[1]) and _together(ours, theirs, context) == {}:
+                return "apart"
+    if len(first) == 1 and len(bound) == 1:  # Σ_l [k=l]: there is one such l, or none
+        (mask,), (i,) = first, bound
+        alike = (zip(mask[1], a[1], strict=True) for a in second if a[0] == mask[0])
+        if _determines(mask, i) and any(all(k in (i, other) for k, other in pairs) for pairs in alike):
+            return "mask"
+    return None
+
+
+def _opened_product(atom: Atom, context: Context) -> tuple[Product, tuple[Index, ...]]:
+    """The product that a sum is over, with its indices, and those that are summed over; another atom as it is."""
+    if atom[0].kind != "sum":
+        return {atom: 1}, ()
+    (body,), bound = opened(*atom, context)
+    ((m, _),) = body.items()
+    return dict(m), bound
+
+
 def _picked(atoms: Product, atom: Atom, context: Context) -> Terms | None:
     """``(Σ_k x_kb [k=y_b])ⁿ [l=y_b]`` is ``x_lbⁿ [l=y_b]``: the bracket beside it says which one the sum picks."""
     head, where = atom
     exponent = atoms[atom]
-    if exponent != int(exponent):
+    if exponent != int(exponent) or head.lead.isdisjoint(beside for beside, _ in atoms):
         return None
     (m,) = head.arguments[0]
     slots = {index(d, slot): i for slot, (d, i) in enumerate(zip(head.dimensions, where, strict=True))}
-    for bracket in [a for a, _ in m if a[0].name == "zero" and any(a[0] == beside[0] for beside in atoms)]:
+    for bracket in [a for a, _ in m if a[0] in head.lead]:
         for k in [k for k in head.bound if k in bracket[1] and _determines(bracket, k)]:
             for beside in [a for a in atoms if a[0] == bracket[0]]:
                 names = _names(slots, head.bound, k, bracket, beside, atoms, context)
@@ -255,7 +324,7 @@ def _whole(terms: Terms, exponent: int, context: Context) -> Terms | None:
     if len(terms) != 1:
         return None
     ((m, c),) = terms.items()
-    return scale(normalise({atom: e * exponent for atom, e in m}, context), c**exponent)
+    return scale(normalise({atom: e * exponent for atom, e in m}, context), Fraction(c) ** exponent)
 
 
 def _sum_again(arguments: Sequence[Terms], bound: Iterable[Index], context: Context) -> Terms:
