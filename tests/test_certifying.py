@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy import empty
 
 from einbackprop.checking.analytic import AnalyticArray, RoundedArray, bare, disturbed, noisy
 from einbackprop.checking.certifying import AMPLIFICATION, Reference, Slope, number, rounded, unit
@@ -79,6 +80,12 @@ ANALYTIC: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "astype": (lambda x: (x.astype(float) * x.astype(np.float32)).sum(), lambda x: 2 * x),
     "sum as float": (lambda x: np.sum(x * x, dtype=np.float64), lambda x: 2 * x),
     "a buffer like the array": (lambda x: _filled(np.zeros_like(x, dtype=float), x), lambda x: 2 * x),
+    "a buffer": (lambda x: _filled(np.zeros(x.shape), x), lambda x: 2 * x),
+    "a buffer of ones": (lambda x: _filled(np.ones_like(np.arange(6).reshape(2, 3), dtype=float), x), lambda x: 2 * x),
+    "a buffer by its name": (lambda x: _filled(empty(x.shape), x), lambda x: 2 * x),
+    "abs of what asarray made plain": (lambda x: np.abs(np.asarray(x)).sum(), np.sign),
+    "abs of what array made of a list": (lambda x: np.abs(np.array([x[0], x[1]], dtype=float)).sum(), np.sign),
+    "labels counted": (lambda x: (np.zeros(3, dtype=int) + np.array([2, 2, 2]) * x).sum(), lambda x: 2 + 0 * x),
     "stacked": (lambda x: np.abs(np.concatenate([x, -x]).mean(axis=1)).sum() * 3,
                 lambda x: 2 * np.sign(x.sum(1, keepdims=True)) + 0 * x),
     "a total that grows": (lambda x: _total(x), lambda x: np.ones_like(x)),
@@ -110,12 +117,14 @@ def _written(loss: Any) -> Any:
     return loss
 
 
+BUFFER = np.zeros((2, 3))
+
+
 # What carries no complex number at all: the reference must notice and take differences.
 REAL_ONLY: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "float()": (lambda x: float((x**2).sum()), lambda x: 2 * x),
     "math": (lambda x: sum(math.exp(v) for v in x.ravel()), np.exp),
-    "a real buffer": (lambda x: _filled(np.zeros(x.shape), x), lambda x: 2 * x),
-    "abs of what asarray made plain": (lambda x: np.abs(np.asarray(x)).sum(), np.sign),
+    "a real buffer that was there before": (lambda x: _filled(BUFFER, x), lambda x: 2 * x),
     "spectral norm": (lambda x: np.linalg.norm(x, 2) ** 2,
                       lambda x: (lambda u, s, v: 2 * s[0] * np.outer(u[:, 0], v[0]))(*np.linalg.svd(x))),
     "slogdet": (lambda x: np.linalg.slogdet(x @ x.T)[1], lambda x: 2 * np.linalg.inv(x @ x.T) @ x),

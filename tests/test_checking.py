@@ -99,11 +99,11 @@ def test_no_error_pattern_hides_in_a_large_array(kind: str) -> None:
 @pytest.mark.parametrize("off", [0, 1e-6])
 def test_a_loss_of_many_lines_runs_along_few_directions(off: float) -> None:
     def loss(W: Any) -> Any:
-        total = np.zeros(1)  # a real buffer: differences tell
+        total = 0.0
         for _ in range(8):
             for row in W:
-                total[0] += (row**3).sum()
-        return total[0]
+                total += float((row**3).sum())  # no complex number: differences tell
+        return total
 
     def gradients(W: Any) -> Any:
         d = 24 * W**2
@@ -452,7 +452,9 @@ def test_what_the_verdict_rests_on_is_printed() -> None:
     labelled = CONTROLS["softmax with labels"]
     assert "Kept" not in str(check(labelled.loss, labelled.gradients, W, ZEROS, X, LABELS, wrt=(0, 1)))
     looped = CONTROLS["recurrent, buffers of zeros"]
-    assert "Reference: differences of the loss; every entry." in str(judged(looped))
+    assert "Reference: complex step of the loss, itself checked by differences; every entry." in str(judged(looped))
+    text = str(check(lambda W, X, Y: float(control.loss(W, X, Y)), control.gradients, W, X, ONE_HOT))
+    assert "Reference: differences of the loss; every entry." in text
 
 
 def test_a_report_is_text_and_json_and_raises() -> None:
@@ -797,6 +799,29 @@ def test_gradients_that_are_shortened_to_a_norm_are_right_but_for_that(shortened
     assert report.ok, str(report)
     said = "it is made shorter where its norm, or that of all, is above 2;"
     assert [item.note.startswith(said) for item in report.gradients] == [True, True]
+
+
+def open_loss(W: Any, V: Any, b: Any, x: Any, y: Any) -> Any:
+    return np.sum(np.exp(np.maximum(0, x @ W - 0.05) @ V) + (b - y) ** 2)
+
+
+def open_gradients(W: Any, V: Any, b: Any, x: Any, y: Any) -> list[Any]:
+    h = np.maximum(0, x @ W - 0.05)
+    d = np.exp(h @ V)
+    return [x.T @ ((d @ V.T) * (h > 0)), h.T @ d, 2 * (b - y).sum(axis=0)]
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.5])
+def test_a_norm_is_known_though_at_some_values_gradients_vanish_or_are_no_numbers(factor: float) -> None:
+    """Made smaller, nothing reaches W any more; made larger, the exponential overflows."""
+    rng = np.random.default_rng(0)
+    arguments = [3 * rng.normal(size=shape) for shape in ((3, 4), (4, 2), 2, (8, 3), (8, 2))]
+
+    def gradients(*a: Any) -> list[Any]:
+        return [factor * g for g in by_the_norm_of_all(open_gradients(*a), 1.0)]
+
+    report = check(open_loss, gradients, *arguments, wrt=("W", "V", "b"))
+    assert report.ok is (factor == 1), str(report)
 
 
 def with_half_of_one(W: Any, V: Any, x: Any, y: Any) -> list[Any]:

@@ -196,6 +196,33 @@ def noisy(kind: type[WatchedArray], salt: int, amplification: float) -> Any:
     return Noisy
 
 
+FILLED = (np.zeros, np.ones, np.empty, np.full, np.zeros_like, np.ones_like, np.empty_like, np.full_like)
+GATHERED = (np.array, np.asarray)
+
+
+def creating(kind: type[AnalyticArray]) -> tuple[tuple[Any, Any], ...]:
+    """Return the functions that create arrays of float64, each with one whose arrays carry a direction: a real array
+    would lose it when it is filled.
+    """
+    def filled(function: Any) -> Any:
+        def created(*args: Any, **kwargs: Any) -> Any:
+            array = function(*args, **kwargs)
+            return array.astype(np.complex128).view(kind) if bare(array).dtype == np.float64 else array
+
+        return created
+
+    def gathered(function: Any) -> Any:
+        def created(value: Any, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
+            array = function(value, None if _is_float_type(dtype) else dtype, *args, **kwargs)
+            if array.dtype.kind == "c":
+                return array.view(kind)
+            return array if dtype is None or array.dtype == dtype else function(value, dtype, *args, **kwargs)
+
+        return created
+
+    return (*((one, filled(one)) for one in FILLED), *((one, gathered(one)) for one in GATHERED))
+
+
 class RoundedArray(WatchedArray):
     """Real values as they are; `noisy` makes them err."""
 

@@ -8,13 +8,23 @@ direction of each array agrees with differences. Else: central differences, extr
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from einbackprop.checking.analytic import SINGLE, AnalyticArray, RoundedArray, bare, disturbed, narrow_noise, noisy
+from einbackprop.checking.analytic import (
+    SINGLE,
+    AnalyticArray,
+    RoundedArray,
+    bare,
+    creating,
+    disturbed,
+    narrow_noise,
+    noisy,
+)
 from einbackprop.core.nesting import Number, Path, duplicate_array, get, rebuild, replaced
 from einbackprop.core.visible import shown
 from einbackprop.errors import ScriptError
@@ -127,7 +137,7 @@ class Reference:
         Each array has its say: what a real buffer drops of one must not be lost beside another with a larger slope.
         """
         try:
-            value = number(self._strictly(_carrying(self.state, AnalyticArray, {}, 0.0)))
+            value = self._carried({}, 0.0, AnalyticArray)
             if not abs(value.real - self.value) <= 1e-9 * abs(self.value) + 32 * self.rounding:
                 return False
             return all(self._survives(direction) for direction in self._checked())
@@ -249,7 +259,14 @@ class Reference:
 
     def _complex_step(self, directions: Directions, kind: type[AnalyticArray]) -> float:
         step = STEP * self._size(directions)
-        return number(self._strictly(_carrying(self.state, kind, directions, step))).imag / step
+        return self._carried(directions, step, kind).imag / step
+
+    def _carried(self, directions: Directions, step: float, kind: type[AnalyticArray]) -> complex:
+        """Return the loss of complex values; the arrays that the user's code creates, to fill them, are complex too."""
+        state = _carrying(self.state, kind, directions, step)
+        world = getattr(self.loss, "world", None)
+        with nullcontext() if world is None else world.given(creating(kind)):
+            return number(self._strictly(state))
 
     def _size(self, directions: Directions) -> float:
         """The step along a direction that is as large as the smallest of what moves; near enough to it beside much."""

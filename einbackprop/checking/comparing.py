@@ -200,7 +200,7 @@ def _probe(
 ) -> _Probe:
     slope = reference.slope({path: direction}) if index is None else reference.entry(path, index)
     probe = _Probe(index, direction, yours.along(direction), slope)
-    if probe.excess > 1 and not reference.analytic:
+    if 1 < probe.excess <= PLAIN and not reference.analytic:  # what is further off is looked at when it is settled
         return replace(probe, reference=reference.surest({path: direction}))
     return probe
 
@@ -208,8 +208,11 @@ def _probe(
 def _settled(reference: Reference, path: Path, probe: _Probe) -> Found:
     """Decide a disagreement: rounding after all, a kink, a mistake, or not to be decided."""
     directions: Directions = {path: probe.direction}
-    # of what is off by far more than rounding differences tell enough, which are taken below
-    refined = probe.reference if probe.excess > PLAIN else reference.refined(probe.reference, directions)
+    is_far, sure = probe.excess > PLAIN, None
+    if is_far and not reference.analytic:
+        refined = sure = reference.surest(directions)
+    else:  # of what is off by far more than rounding differences tell enough, which are taken below
+        refined = probe.reference if is_far else reference.refined(probe.reference, directions)
     if replace(probe, reference=refined).excess <= 1:
         return "agrees"
     behind, ahead = reference.one_sided(directions)
@@ -217,7 +220,7 @@ def _settled(reference: Reference, path: Path, probe: _Probe) -> Found:
         return "uncertain"
     if not behind.agrees(ahead) and abs(behind.value - ahead.value) > 1e-7 * abs(ahead.value):
         return "kink"
-    difference = reference.surest(directions)
+    difference = sure or reference.surest(directions)
     if not reference.analytic and abs(probe.yours.value - difference.value) <= BLUNT * abs(difference.value):
         return "agrees"
     if np.isfinite(refined.value) and not difference.agrees(refined, DOUBT):

@@ -55,7 +55,7 @@ class Unclipped(Runner):
             out[...] = a
             return out
 
-        with self.world.given(own, clip):
+        with self.world.given([(own, clip)]):
             return super().__call__(state)
 
 

@@ -65,10 +65,13 @@ def unscaled(
               *(at_scale(draws[0].state, drawing.parameters, times) for times in TIMES)]  # fmt: skip
     measured: list[dict[str, tuple[float, float]]] = []
     groups = [[*targets], *([target] for target in wrong)]  # all by one norm, or each by its own
-    for state in states:
-        measured.append(measure(user, drawing, state, targets))
-        if len(measured[-1]) < len(targets):
-            return {}
+    for n, state in enumerate(states):
+        there = measure(user, drawing, state, targets)
+        if len(there) < len(targets):
+            if n < len(draws):
+                return {}
+            continue  # made larger, something overflows
+        measured.append(there)
         groups = [group for group in groups if may_be_kept(
             [together([one[target.name] for target in group]) for one in measured])]
         if not groups:
@@ -109,12 +112,13 @@ def descended(user: User, state: Any, targets: Sequence[Target]) -> Any:
 
 def together(measured: Norms) -> tuple[float, float]:
     """The norm of several gradients as one, and how many times as steep the loss is; nan where that is not the same for
-    all of them.
+    all of them that are not much smaller than the largest.
 
-    >>> together([(3.0, 2.0), (4.0, 2.0)]), together([(3.0, 2.0), (4.0, 1.0)])
-    ((5.0, 2.0), (5.0, nan))
+    >>> together([(3.0, 2.0), (4.0, 2.0)]), together([(3.0, 2.0), (4.0, 1.0)]), together([(5.0, 2.0), (1e-15, 1.0)])
+    ((5.0, 2.0), (5.0, nan), (5.0, 2.0))
     """
-    ratios = [ratio for _, ratio in measured]
+    largest = max(norm for norm, _ in measured)
+    ratios = [ratio for norm, ratio in measured if norm > SEEN * largest or not largest]
     is_one = max(ratios) - min(ratios) <= SHORTER * max(map(abs, ratios))
     return float(np.hypot.reduce([norm for norm, _ in measured])), float(np.median(ratios)) if is_one else float("nan")
 
@@ -122,15 +126,18 @@ def together(measured: Norms) -> tuple[float, float]:
 def measure(
     user: User, drawing: Drawing, state: Any, targets: Sequence[Target]
 ) -> dict[str, tuple[float, float]]:  # fmt: skip
-    """The norm of each gradient at a state, and how many times as steep the loss is along it, by name."""
+    """The norm of each gradient at a state, and how many times as steep the loss is along it, nan where it is zero; by
+    name, without gradients that are no numbers or have another shape.
+    """
     given = user.matched(user.gradients(duplicate(state)), state).values
     reference = Reference(user.loss, state, drawing.parameters, drawing.rng, user.narrow_loss, user.slopes)
     found = {}
     for target in targets:
         value = np.asarray(given.get(target.name))
-        norm = float(np.linalg.norm(value)) if value.dtype.kind == "f" and value.shape == target.shape else 0.0
-        if np.isfinite(norm) and norm:
-            found[target.name] = norm, reference.slope({target.path: value / norm}).value / norm
+        norm = float(np.linalg.norm(value)) if value.dtype.kind == "f" and value.shape == target.shape else np.nan
+        if np.isfinite(norm):
+            slope = reference.slope({target.path: value / norm}).value / norm if norm else np.nan
+            found[target.name] = norm, slope
     return found
 
 

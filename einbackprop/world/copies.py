@@ -5,7 +5,7 @@ costs no stack. What is filled last are sets and dicts, since a key may have a h
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
@@ -148,23 +148,23 @@ class World:
         return self._snapshot.drawn()
 
     @contextmanager
-    def given(self, function: Any, other: Any) -> Iterator[None]:
-        """Let the copied code find another function where it refers to one of NumPy's or Python's."""
-        places: list[tuple[Callable[[str, Any], None], str]] = [
-            (namespace.set, name) for namespace in set(self.namespaces.values())
-            for name, value in namespace.held.items() if value is function
+    def given(self, others: Sequence[tuple[Any, Any]]) -> Iterator[None]:
+        """Let the copied code find others where it refers to functions of NumPy's or Python's; pairs of each."""
+        known = {id(function): (function, other) for function, other in others}
+        places: list[tuple[Callable[[str, Any], None], str, Any, Any]] = [
+            (namespace.set, name, *known[id(value)]) for namespace in set(self.namespaces.values())
+            for name, value in namespace.held.items() if id(value) in known
         ]  # fmt: skip
-        own = str(function.__name__)
         places += [
-            (modules.held(m).__setitem__, own) for m in self._private
-            if getattr(modules.real_module(m), own, None) is function
+            (modules.held(m).__setitem__, name, function, other) for m in self._private for function, other in others
+            if getattr(modules.real_module(m), name := str(function.__name__), None) is function
         ]  # fmt: skip
-        for put, name in places:
+        for put, name, _, other in places:
             put(name, other)
         try:
             yield
         finally:
-            for put, name in places:
+            for put, name, function, _ in places:
                 put(name, function)
 
     def names_of(self, original: modules.Names) -> modules.Names:
