@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from ..core.dimensions import Axis
-from ..core.source import parse_python, statements_of
+from ..core.source import parse_python, statements_of, statements_of_text
 from .bindings import Held, Run, in_memory
 from .recorder import Recorder
 
@@ -104,16 +104,13 @@ def name_axes(recorder: Recorder, held: Held, words: Words, found: dict[Axis, di
 @functools.lru_cache(maxsize=256)
 def spoken_in(text: str) -> Spoken:
     """What a text says of the axes of its arrays."""
-    try:
-        tree = parse_python(text)
-    except (SyntaxError, ValueError):
-        return Spoken({}, {}, ())
+    nodes = list(ast.walk(statements_of_text(text).tree))
     comments = dict(comments_of(text))
-    defined = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    defined = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     functions = tuple((node.lineno, last_line(node)) for node in defined)
     of_statements: dict[int, tuple[Words, ...]] = {}
     apart = dict(comments)  # the comments that belong to no statement
-    for statement in ast.walk(tree):
+    for statement in nodes:
         if isinstance(statement, ast.stmt) and not hasattr(statement, "body"):
             noted = annotated(statement.annotation) if isinstance(statement, ast.AnnAssign) else []
             for line in range(statement.lineno, last_line(statement) + 1):

@@ -43,6 +43,9 @@ def inverse(terms: Terms) -> dict[Monomial, Fraction] | None:
 
 def of_monomial(coefficient: Fraction, powers: tuple[tuple[Axis, Fraction], ...]) -> dict[Monomial, Fraction]:
     """A product of sizes; sizes that are sums themselves are written out."""
+    if len(powers) == 1 and powers[0][0].root().made is None:
+        ((axis, power),) = powers
+        return {frozenset([(axis.root(), power)]): coefficient}
     total: dict[Monomial, Fraction] = {NONE: coefficient}
     for axis, power in powers:
         root = axis.root()
@@ -69,6 +72,8 @@ def unfolded(coefficient: Number, powers: Powers) -> tuple[Number, Powers]:
 
 def rooted(terms: Terms) -> dict[Monomial, Fraction]:
     """The same in what the axes have become since."""
+    if all(axis.parent is None for monomial in terms for axis, _ in monomial):
+        return dict(terms)
     return summed(
         (frozenset(summed((axis.root(), power) for axis, power in monomial).items()), x)
         for monomial, x in terms.items()

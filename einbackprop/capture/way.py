@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core.dimensions import Axis, Dimensions
+from ..core.dimensions import Axis, Dimensions, Known
 from ..core.program import Source
 from ..rerolling import Choice
 from .arithmetic import size_of
@@ -125,8 +125,10 @@ class Way:
         self.keeps_sizes = False
         self.choices: list[Choice] = []
         self.decisions, self.laid = Decisions(), dict[str, str | tuple[int, ...]]()
-        self._expressions: dict[tuple[int, int], list[tuple[tuple[Terms, ...], Axis]]] = {}
-        self._parts: dict[tuple[int, int, int], list[tuple[Axis, Any, Any, Axis]]] = {}
+        self._expressions = Known[tuple[Terms, ...], Axis](
+            dimensions, lambda of: tuple(terms_key(rooted(terms)) for terms in of))
+        self._parts = Known[tuple[Axis, Any, Any], Axis](
+            dimensions, lambda part: (part[0].root(), key_of(part[1]), key_of(part[2])))
         self._unclaimed: set[Axis] = set()  # expressions that are no axis of an array yet
         self._spots: list[tuple[Axis, Any, Source | None]] = []
         self.claims: dict[Hashable, tuple[Terms | None, Terms | None, Meeting]] = {}
@@ -174,33 +176,29 @@ class Way:
         self, of: tuple[Terms, ...], size: int, made: Terms | None, parts: tuple[Axis, ...]
     ) -> Axis:
         """The axis whose size is an expression of others, a sum or a quotient of two: one wherever that is computed."""
-        known = self._expressions.setdefault((len(of), size), [])
-        key = [terms_key(rooted(terms)) for terms in of]
-        for before, axis in known:  # dimensions may have become one since
-            if [terms_key(rooted(terms)) for terms in before] == key:
-                return axis
+        known = self._expressions.get((len(of), size), of)
+        if known is not None:
+            return known
         axis = self.dimensions.new(size)
         axis.made, axis.parts = made, parts
         axis.quotient = (of[0], of[1]) if made is None else None
         self._unclaimed.add(axis)
-        known.append((of, axis))
-        return axis
+        return self._expressions.add((len(of), size), of, axis)
 
     def part(self, whole: Axis, begin: Any, step: int, count: Any) -> Axis:
         """The axis of the entries begin, begin + step, … of another, which is the same for the same expressions."""
-        size, key = int(plain(count)), (key_of(begin), key_of(count))
-        known = self._parts.setdefault((int(plain(begin)), step, size), [])
-        for other, *before, axis in known:
-            if other.root() is whole.root() and tuple(map(key_of, before)) == key:
-                return axis
+        size = int(plain(count))
+        way = int(plain(begin)), step, size
+        if (known := self._parts.get(way, (whole, begin, count))) is not None:
+            return known
         named = named_axis(count)
         fresh = self.dimensions.new if is_measured(count) else self.dimensions.literal
         made = named if named is not None and named in self._unclaimed else fresh(size)
         self._unclaimed.discard(made)
-        known.append((whole, begin, count, made))
+        self._parts.add(way, (whole, begin, count), made)
         self.sized_as(made, count)
         if is_measured(count):
-            self._expressions.setdefault((1, size), []).append(((count.expanded,), made))
+            self._expressions.add((1, size), (count.expanded,), made)
         self.spot(whole, begin)
         if step == 1:
             self.spot(whole, begin + count)
@@ -211,6 +209,7 @@ class Way:
         found = terms_of(size)
         if found is not None and axis.made is None and axis.parent is None and axis not in axes_in(found):
             axis.made, axis.parts = found, axes_in(found)
+            self.dimensions.unions += 1  # what it is made of is known now, as if it were another one
         return axis
 
     def spot(self, whole: Axis, place: Any, source: Source | None = None) -> None:

@@ -9,6 +9,7 @@ import inspect
 import linecache
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType, FunctionType, MethodType
@@ -193,19 +194,23 @@ def _callee(function: Any, node: ast.AST) -> Callable[..., Any] | None:
     path = _steps(node.func) if isinstance(node, ast.Call) else None
     if path is None:
         return None
-    code, plain = _code(function), getattr(function, "__func__", function)
-    scope: dict[str, Any] = dict(getattr(plain, "__globals__", {}))
-    for name, cell in zip(code.co_freevars if code else (), plain.__closure__ or (), strict=False):
-        try:
-            scope[name] = cell.cell_contents
-        except ValueError:  # a closure variable that is not assigned yet
-            continue
-    if isinstance(function, MethodType) and code is not None and code.co_argcount:
-        scope[code.co_varnames[0]] = function.__self__
-    callee = scope.get(str(path[0]))
+    callee = _held_by(function, str(path[0]))
     for step in path[1:]:
         callee = _member(callee, step)
     return callee if isinstance(callee, (FunctionType, MethodType)) else None
+
+
+def _held_by(function: Any, name: str) -> Any:
+    """What a name stands for in a function: its object, what is around it, or a global; None of one that is unknown."""
+    code, plain = _code(function), getattr(function, "__func__", function)
+    first = code.co_varnames[: code.co_argcount][:1] if code is not None else ()
+    if isinstance(function, MethodType) and first == (name,):
+        return function.__self__
+    for free, cell in zip(code.co_freevars if code else (), plain.__closure__ or (), strict=False):
+        if free == name:
+            with suppress(ValueError):  # one that is not assigned yet
+                return cell.cell_contents
+    return getattr(plain, "__globals__", {}).get(name)
 
 
 def _member(value: Any, step: Any) -> Any:

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor, lcm, prod
+from typing import Generic, TypeVar
 
 from ..errors import TraceError
 
@@ -113,10 +114,19 @@ Sizes = Mapping[frozenset[tuple[Axis, Fraction]], Fraction]
 
 @dataclass
 class Dimensions:
-    """The union-find forest of all axes of a trace, and the provisional letters."""
+    """The union-find forest of all axes of a trace, and the provisional letters.
 
+    Attributes
+    ----------
+    unions : int
+        How often two dimensions have become one.
+    """
+
+    unions: int = 0
     _letters: list[Axis] = field(default_factory=list)
-    _derived: dict[tuple[object, ...], list[tuple[tuple[Axis, ...], Axis]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._derived = Known[Sequence[Axis], Axis](self, lambda parents: tuple(axis.root() for axis in parents))
 
     def new(self, size: int, name: str = "") -> Axis:
         """An axis that is nobody else's yet."""
@@ -128,13 +138,7 @@ class Dimensions:
 
     def derived(self, way: tuple[object, ...], parents: Sequence[Axis], size: int) -> Axis:
         """The axis made from others in one and the same way each time: the slice 0:4 of one, two merged."""
-        made = self._derived.setdefault(way, [])
-        roots = [axis.root() for axis in parents]
-        for before, axis in made:
-            if [a.root() for a in before] == roots:
-                return axis
-        made.append((tuple(parents), Axis(size)))
-        return made[-1][1]
+        return self._derived.get(way, parents) or self._derived.add(way, tuple(parents), Axis(size))
 
     def letter(self, axis: Axis) -> str:
         """A new provisional letter that ranges over the axis's dimension."""
@@ -159,6 +163,7 @@ class Dimensions:
         if b.settled:
             a, b = b, a
         b.parent = a
+        self.unions += 1
         a.name, a.hint, a.place = a.name or b.name, a.hint or b.hint, a.place or b.place
         a.unit, a.opened, a.literal = a.unit or b.unit, a.opened or b.opened, a.literal and b.literal
         a.met += b.met
@@ -174,6 +179,47 @@ class Dimensions:
         for axis in axes:
             root = axis.root()
             root.settled = not root.opened and not root.unit
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Known(Generic[K, V]):
+    """What was made of axes, found again where the same is made of the same dimensions, of which some may have become
+    one since.
+
+    Parameters
+    ----------
+    dimensions : Dimensions
+    key : callable
+        What two descriptions of one thing have in common, as the dimensions are now.
+    """
+
+    def __init__(self, dimensions: Dimensions, key: Callable[[K], Hashable]) -> None:
+        self._dimensions, self._key = dimensions, key
+        self._groups: dict[Hashable, tuple[int, dict[Hashable, tuple[K, V]]]] = {}
+
+    def _group(self, way: Hashable) -> dict[Hashable, tuple[K, V]]:
+        """What was made in one way, by the keys that it has now."""
+        unions, made = self._groups.get(way, (0, {}))
+        if unions != self._dimensions.unions:
+            before, made = made, {}
+            for one in before.values():  # what is one now stays one
+                made.setdefault(self._key(one[0]), one)
+            self._groups[way] = self._dimensions.unions, made
+        return made
+
+    def get(self, way: Hashable, described: K) -> V | None:
+        """What was made first of the same, in one way, of which nothing but its axes can change; None without any."""
+        found = self._group(way).get(self._key(described))
+        return None if found is None else found[1]
+
+    def add(self, way: Hashable, described: K, made: V) -> V:
+        """Keep what was made, and give it back."""
+        self._groups.setdefault(way, (self._dimensions.unions, {}))
+        self._group(way).setdefault(self._key(described), (described, made))
+        return made
 
 
 def choose_letters(
