@@ -446,3 +446,107 @@ def gradients(W, x):
     assert found.write is not None
     mended = module_of(with_writes(source, [found]), "mended")
     assert {item.verdict for item in check(mended.loss, mended.gradients, *ARGUMENTS[ARC]).gradients} == {"right"}
+
+
+RUNNING = """\
+import numpy as np
+
+
+def forward(q, k, v):
+    S, z = np.zeros((k.shape[1], v.shape[1])), np.zeros(k.shape[1])
+    outs, below, all_S, all_z = np.zeros((len(q), v.shape[1])), np.zeros(len(q)), [], []
+    for t in range(len(q)):
+        S = S + np.outer(k[t], v[t])
+        z = z + k[t]
+        below[t] = q[t] @ z
+        outs[t] = q[t] @ S / below[t]
+        all_S.append(S)
+        all_z.append(z)
+    return outs, (below, all_S, all_z)
+
+
+def loss(q, k, v, R):
+    return np.sum(forward(q, k, v)[0] * R)
+
+
+def gradients(q, k, v, R):
+    outs, (below, all_S, all_z) = forward(q, k, v)
+    dS, dz = np.zeros_like(all_S[0]), np.zeros_like(all_z[0])
+    dq, dk, dv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
+    for t in reversed(range(len(q))):
+        dabove = R[t] / below[t]
+        dbelow = -(R[t] @ outs[t]) / below[t]
+        dq[t] = all_S[t] @ dabove + dbelow * all_z[t]
+        dS += np.outer(q[t], dabove)
+        dz += dbelow * q[t]
+        dk[t] = dS @ v[t] + dz
+        dv[t] = k[t] @ dS
+    return dq, dk, dv
+"""
+
+
+def test_a_term_of_a_list_that_nothing_else_reads_is_put_back() -> None:
+    """A number times an entry of a list, indexed as the code indexes another list."""
+    module = module_of(RUNNING.replace(" + dbelow * all_z[t]", ""), "running")
+    rng = np.random.default_rng(0)
+    arguments = [rng.uniform(0.5, 2.0, (5, 3)) for _ in range(2)] + [*map(rng.standard_normal, ((5, 2), (5, 2)))]
+    report = check(module.loss, module.gradients, *arguments, wrt=(0, 1, 2))
+    (found,) = [item for item in report.findings if item.line]
+    assert found.write == "dq[t] = all_S[t] @ dabove + dbelow * all_z[t]"
+
+
+TWO_VIEWS = """\
+import numpy as np
+
+
+def loss(p, x, y):
+    return np.sum(np.tanh(x @ p["W"] + p["b"]) @ p["V"] * (np.tanh(y @ p["W"] + p["b"]) @ p["V"]))
+
+
+def gradients(p, x, y):
+    h, k = np.tanh(x @ p["W"] + p["b"]), np.tanh(y @ p["W"] + p["b"])
+    du, dv = k @ p["V"], h @ p["V"]
+    g = {}
+    da = du @ p["V"].T * (1 - h ** 2)
+    g["V"] = h.T @ du
+    g["W"] = x.T @ da
+    g["b"] = da.sum(axis=0)
+    dc = dv @ p["V"].T * (1 - k ** 2)
+    g["V"] += k.T @ dv
+    g["W"] += y.T @ dc
+    g["b"] += dc.sum(axis=0)
+    return g
+"""
+
+
+@pytest.mark.parametrize("line", ['    g["W"] += y.T @ dc', '    g["b"] += dc.sum(axis=0)', '    g["V"] += k.T @ dv'])
+def test_the_share_of_another_use_is_put_back(line: str) -> None:
+    """What it takes is only made after the line that makes the rest, where others are added to."""
+    module = module_of(TWO_VIEWS.replace(line + "\n", ""), "views")
+    rng = np.random.default_rng(0)
+    p = {"W": rng.normal(size=(3, 5)), "b": rng.normal(size=5), "V": rng.normal(size=(5, 2))}
+    report = check(module.loss, module.gradients, p, *map(rng.standard_normal, ((4, 3), (4, 3))))
+    (found,) = [item for item in report.findings if item.line]
+    assert found.write is not None
+    assert line.strip().replace('"', "'") in found.write.replace('"', "'").splitlines()
+
+
+def test_what_is_added_is_not_made_of_what_it_is_added_to() -> None:
+    """The factor of the first line, and not ``- 0.5 * d`` in the second."""
+    module = module_of("""\
+import numpy as np
+
+
+def loss(s, m, e, c):
+    return np.sum(c * (m + np.exp(0.5 * s) * e)) - 0.5 * np.sum(1 + s - np.exp(s))
+
+
+def gradients(s, m, e, c):
+    d = c * e * np.exp(0.5 * s)
+    d += 0.5 * (np.exp(s) - 1)
+    return d, c
+""", "sums")  # fmt: skip
+    arguments = map(np.random.default_rng(0).standard_normal, [(3, 4)] * 4)
+    report = check(module.loss, module.gradients, *arguments, wrt=(0, 1))
+    (found,) = [item for item in report.findings if item.line]
+    assert (found.line, "d" in (found.write or "").partition("=")[2].split()) == (9, False), found

@@ -12,6 +12,8 @@ from hypothesis import given, strategies
 from mutant_outcomes import module_of
 
 import einbackprop as eb
+from einbackprop import check
+from einbackprop.checking import solving
 from einbackprop.checking.problems import counted
 from einbackprop.checking.shrinking import SMALLEST, freed, left_over, share_memory, smaller
 from einbackprop.shell.scripts import check_script
@@ -203,3 +205,34 @@ def test_a_size_that_stands_as_a_number_is_no_mistake_where_another_one_is(tmp_p
     script.write_text(NUMBERED, encoding="utf-8")
     report = check_script(str(script), loss="loss(w, b)", grads="gradients(w, b)", wrt=["w", "b"])
     assert [item.write for item in report.findings] == ["d = 2 * (h - y) * (1 - h ** 2)"]
+
+
+def test_mistakes_of_long_code_are_found_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading hundreds of statements takes longer than trying edits; where one was found, none is looked for again."""
+
+    def loss(W: Any, x: Any) -> Any:
+        total = 0.0
+        for row in x:
+            for column in W.T:
+                for k in range(len(column)):
+                    total = total + np.sin(row[k] * column[k])
+        return total / len(x)
+
+    def gradients(W: Any, x: Any) -> Any:
+        d = np.zeros_like(W)
+        for row in x:
+            for j in range(W.shape[1]):
+                for k in range(W.shape[0]):
+                    d[k, j] += np.cos(row[k] * W[k, j]) * row[j % 2] / len(x)
+        return d
+
+    def fails(*arguments: Any) -> None:
+        raise AssertionError("the search was made again")
+
+    monkeypatch.setattr(solving, "case_of", fails)
+    rng = np.random.default_rng(0)
+    report = check(loss, gradients, rng.normal(size=(4, 5)), rng.normal(size=(6, 4)), wrt=0)
+    (found,) = [item for item in report.findings if item.line]
+    assert found.write is not None
+    assert "row[k] / len(x)" in found.write
+    assert found.yours is not None

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from einbackprop.checking import solving
+from einbackprop.diagnosis import diagnose
 from einbackprop.diagnosis.cases import Diagnosis
 
 rng = np.random.default_rng(8)
@@ -42,7 +42,7 @@ class Case:
 
 def undiagnosed(patch: pytest.MonkeyPatch) -> None:
     """Look for no mistakes: what is wrong is called so in a fraction of the time."""
-    patch.setattr(solving, "_diagnosed", lambda case, seed: Diagnosis())
+    patch.setattr(diagnose, "diagnose", lambda case, seed: Diagnosis())
 
 
 CASES: list[Case] = []

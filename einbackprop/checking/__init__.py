@@ -9,7 +9,7 @@ for clipping, which excuses a difference.
 The verdict: `verdicts`, one table of facts; nothing else makes or changes one.
 What can add facts: `elsewhere` (other sizes), what `diagnosis` reads and proves, at the sizes of `shrinking` where the
 code runs many statements, `guards` (what a loss adds before a logarithm), and `relations` (what a gradient is instead).
-What is said: what `diagnosis` finds; `assumptions`; `reports` (pages too), `texts`; `source_edits` (lines to write, as
-a patch).
+What is said: what `diagnosis` finds, to which `mistakes` hands wrong gradients; `assumptions`; `reports` (pages too),
+`texts`; `source_edits` (lines to write, as a patch).
 `solving` goes through all of it in this order.
 """

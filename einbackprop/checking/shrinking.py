@@ -165,6 +165,13 @@ def freed(state: Any, paths: Sequence[Path]) -> Any:
     return state
 
 
+def statements_run(trial: Trial) -> int:
+    """How many statements the user's functions run: of more than `STATEMENTS`, reading takes longer than looking for a
+    mistake."""
+    cost = cost_at(trial, trial.state)
+    return 0 if cost is None else cost[0]
+
+
 def is_large(cost: tuple[int, int], entries: int) -> bool:
     """Whether there are so many statements, or more entries than some, that they take long to read."""
     return cost[0] > STATEMENTS or cost[1] > entries

@@ -6,11 +6,9 @@ by a mistake of ours, or for which there is no time, costs itself alone.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -18,41 +16,43 @@ import numpy as np
 from einbackprop.capture.tracer import Trace
 from einbackprop.checking import answers, functions
 from einbackprop.checking.assumptions import assumptions
-from einbackprop.checking.deciding import Decision, Unclipped, decide
-from einbackprop.checking.draws import Drawing
+from einbackprop.checking.deciding import Decision, decide
 from einbackprop.checking.elsewhere import (
     Elsewhere,
     look,
-    problems_elsewhere,
-    small_states,
-    whole_numbers,
-    written_out,
 )
 from einbackprop.checking.guards import right_but_for_guards
 from einbackprop.checking.matching import Target
+from einbackprop.checking.mistakes import (
+    arrays_at,
+    as_read,
+    case_of,
+    diagnosis_of,
+    findings_of_crash,
+    smaller_diagnosis,
+    traced_at,
+    unread_diagnosis,
+)
 from einbackprop.checking.penalties import in_doubt, penalties_among
 from einbackprop.checking.problems import Problem
 from einbackprop.checking.relations import is_mostly_right, relations, right_when_small
 from einbackprop.checking.reports import Report
-from einbackprop.checking.shrinking import SEARCHED, shrunk
+from einbackprop.checking.shrinking import STATEMENTS, shrunk, statements_run
 from einbackprop.checking.trials import History, Trial, drawn
 from einbackprop.checking.verdicts import Added, Finding, Gradient, Line
 from einbackprop.core import interpretation
-from einbackprop.core.nesting import Choice, Path, duplicate, get
-from einbackprop.core.program import Program
-from einbackprop.core.progress import InternalFault, Progress, collecting, contained, doing, limited
+from einbackprop.core.nesting import Choice, Path, duplicate
+from einbackprop.core.progress import InternalFault, Progress, collecting, contained, in_time, limited
 from einbackprop.core.scoped import scoped
 from einbackprop.core.source import READ, name_of
 from einbackprop.derivation.accumulation import as_loss, vjp
-from einbackprop.diagnosis.cases import Case, Diagnosis
-from einbackprop.diagnosis.cotangents import Cotangents
-from einbackprop.diagnosis.lines import LOGARITHM, guards, lines_of_backward
+from einbackprop.diagnosis.cases import Diagnosis
 from einbackprop.diagnosis.review import Review, review
-from einbackprop.errors import CodeError, DerivationError, EinbackpropError, ScriptError, TraceError
-from einbackprop.world import Raised, moved
+from einbackprop.errors import CodeError, DerivationError, EinbackpropError, TraceError
 
-MANY = 500
-"""Entries of gradients beyond which mistakes are looked for at smaller sizes, where the code runs at them."""
+EARLY, SHORT = 30.0, 5_000
+"""Seconds that a search for mistakes may take before lines are read that take long to read, and of how many statements
+the loss is read before it."""
 
 __all__ = ["Finding", "Gradient", "Line", "Problem", "Report", "check", "check_layer", "solve"]
 
@@ -254,7 +254,7 @@ def _with_reason(problem: Problem, error: CodeError) -> CodeError:
 def _about_crash(problem: Problem, decision: Decision, error: CodeError, seed: int) -> list[Finding]:
     """The line at which the gradients stop, and the mistakes that make them."""
     file, line, _ = error.place or (None, None, "")
-    found = contained("the search for mistakes", partial(_of_crash, problem, decision, seed), [])
+    found = contained("the search for mistakes", partial(findings_of_crash, problem, decision, seed), [])
     if not found:
         return [Finding(error.said, file, line, kind="an exception that this line raises")]
     here = [item for item in found if (item.file, item.line) == (file, line)]
@@ -271,15 +271,23 @@ def _additions(
 ) -> tuple[Review, Elsewhere, Diagnosis]:
     """What can be added to the facts; each part that fails, or for which there is no time, costs itself alone."""
     states = [draw.state for draw in decision.draws or () if not draw.data_redrawn]
+    if len(states) == 1 and diagnosed and decision.trial.wrong:  # of slow code, which was compared at few
+        states.append(drawn(problem, seed))
     own, whole, small = decision.trial, problem, None
-    trial, traced = own, None
+    trial, traced, early = own, None, None
     by_chance = own.user.random and not own.user.unsettled  # memory as it was found is filled in a diagnosis
     if whole.pair is not None and not own.user.random:
         small = contained("smaller sizes", partial(shrunk, problem, own), None)
         if small is not None:
             problem, trial, states = small.problem, small.trial, [small.state(one) for one in states]
             decision.read_at = small.sentence
-        traced = contained("the reading", partial(_traced, problem.pair or whole.pair, trial.state), None)
+        count = statements_run(trial) if diagnosed and trial.wrong and len(states) > 1 else 0
+        if count > STATEMENTS:
+            before = partial(unread_diagnosis, problem, trial, states, parameters, seed,
+                             small.others if small else (), is_read=count <= SHORT)  # fmt: skip
+            search = partial(in_time, "a search for mistakes before lines are read", before, None, EARLY)
+            early = contained("the search for mistakes", search, None)
+        traced = contained("the reading", partial(traced_at, problem.pair or whole.pair, trial.state), None)
     if small is not None and isinstance(traced, Trace):
         traced = _for_these_sizes(traced, {new for old, new in small.sizes.items() if old != new})
     if isinstance(traced, Trace) and trial.wrong:
@@ -295,41 +303,16 @@ def _additions(
     decision.trial = replace(own, added=trial.added)
     if not (trial.wrong and diagnosed) or len(states) < 2 or by_chance:
         return read, other, Diagnosis()
+    if early is not None:
+        return read, other, replace(early, findings=as_read(early.findings, read.read.lines))
     program = traced.program if isinstance(traced, Trace) else None
     if small is None and whole.pair is not None and program is not None:
         found = contained("the search at smaller sizes", partial(
-            _diagnosed_smaller, problem, trial, program, read, states, parameters, seed), None)  # fmt: skip
+            smaller_diagnosis, problem, trial, program, read, states, parameters, seed), None)  # fmt: skip
         if found is not None:
             return read, other, found
-    case = partial(_case, problem, trial, program, read, states, parameters, seed, small.others if small else ())
-    return read, other, contained("the search for mistakes", lambda: _diagnosed(case(), seed), Diagnosis())
-
-
-def _diagnosed_smaller(
-    problem: Problem, trial: Trial, program: Program, read: Review, states: list[Any], parameters: tuple[Path, ...],
-    seed: int,
-) -> Diagnosis | None:  # fmt: skip
-    """What is wrong, and where, as it is found at smaller sizes, where it is known what each value should be; None
-    where the code takes no smaller ones, or nothing is found there that repairs the user's own.
-    """
-    numbers = whole_numbers(program)  # where a size is one of these, the code is wrong at others
-    fixed = {d.size for d in program.dimensions if written_out(d.size, program, numbers)}
-    small = shrunk(problem, trial, SEARCHED, fixed)
-    traced = None if small is None or small.problem.pair is None else _traced(small.problem.pair, small.trial.state)
-    if small is None or not isinstance(traced, Trace):
-        return None
-    at = [small.state(one) for one in states]
-    case = _case(small.problem, small.trial, traced.unrolled.program, read, at, parameters, seed,
-                 (*small.others, *states[:1]))  # fmt: skip
-    found = _diagnosed(case, seed)
-    return found if any(item.write for item in found.findings) else None
-
-
-def _diagnosed(case: Case, seed: int) -> Diagnosis:
-    """What is wrong, and where."""
-    from einbackprop.diagnosis.diagnose import diagnose  # a third of the modules, which right gradients do not need
-
-    return diagnose(case, seed)
+    case = partial(case_of, problem, trial, program, read, states, parameters, seed, small.others if small else ())
+    return read, other, contained("the search for mistakes", lambda: diagnosis_of(case(), seed), Diagnosis())
 
 
 def _for_these_sizes(traced: Trace, changed: set[int]) -> Trace:
@@ -339,74 +322,6 @@ def _for_these_sizes(traced: Trace, changed: set[int]) -> Trace:
             not condition.sizes or changed & {*condition.sizes}) else condition
         for condition in traced.conditions
     ))  # fmt: skip
-
-
-def _case(
-    problem: Problem, trial: Trial, program: Program | None, review: Review, states: list[Any],
-    paths: tuple[Path, ...], seed: int, larger: Sequence[Any] = (),
-) -> Case:  # fmt: skip
-    """Wrong gradients as a case for the diagnosis; ``larger`` are more states at which a repair must hold."""
-    others = islice(problems_elsewhere(problem, trial.state, program, set(paths), seed), 1)
-    here = problem.gradients.world
-    states_there = [moved(Drawing.copied(drawn(other, seed)), other.gradients.world, here) for _, other in others]
-    elsewhere = [*states_there, *larger]
-    if program is not None and sum(int(np.prod(target.shape)) for target in trial.targets) > MANY:
-        small = small_states(problem, trial.state, program, set(paths), seed)
-        # an object may keep a size as a number, and the gradients read it where the loss does not
-        needed = [run for run in (trial.user.loss, trial.user.gradients) if _runs(run, trial.state)]
-        states = [state for state in small if all(_runs(run, state) for run in needed)] or states
-
-    def cotangents(state: Any) -> Cotangents:
-        return Cotangents() if program is None else Cotangents.of(program, arrays_at(problem, program, state))
-
-    def derived(state: Any) -> dict[Path, np.ndarray]:
-        found = cotangents(state).of_value
-        return {} if program is None else {
-            problem.place(declared): np.expand_dims(found[declared.ref.name], declared.units)
-            for declared in program.inputs if declared.ref.name in found}
-
-    def read() -> dict[tuple[str, int], Line]:
-        traced = None if problem.pair is None else _traced(problem.pair, trial.state)
-        if not isinstance(traced, Trace):
-            return {}
-        lines = lines_of_backward(traced, Cotangents(arrays=arrays_at(problem, traced.program, trial.state)))
-        return {(line.file, line.line): line for line in lines.lines}
-
-    lines = {(line.file, line.line): line for line in review.read.lines}
-    guarded = program is not None and bool(guards(program, (LOGARITHM,)))
-    return Case(trial.user, states, frozenset(trial.wrong), elsewhere, cotangents, guarded, lines, read, derived)
-
-
-def _runs(function: Callable[[Any], Any], state: Any) -> bool:
-    """Whether a function of the user's has a value in a state."""
-    with suppress(Raised, ScriptError):
-        function(duplicate(state))
-        return True
-    return False
-
-
-def arrays_at(problem: Problem, program: Program, state: Any) -> tuple[np.ndarray, ...]:
-    """The inputs of a program in a state."""
-    return tuple(np.asarray(get(state, problem.place(declared))) for declared in program.inputs)
-
-
-def _of_crash(problem: Problem, decision: Decision, seed: int) -> list[Finding]:
-    """The mistake that makes the gradients raise."""
-    trial = decision.trial
-    paths = tuple(target.path for target in trial.targets)
-    drawing = Drawing(trial.user.loss, trial.user.loss, trial.state, paths, np.random.default_rng(seed))
-    states = [draw.state for draw in drawing.draws() if not draw.data_redrawn]
-    program = problem.forward(trial.state).unrolled.program if problem.forward is not None else None
-    bare = Unclipped(trial.user.loss)
-    for state in states:
-        bare(duplicate(state))
-    if not bare.acts:  # what clips behind the statement that stops clips gradients, and hides what repairs
-        trial = replace(trial, user=replace(trial.user, gradients=Unclipped(trial.user.gradients)))
-    case = _case(problem, trial, program, Review(), states, paths, seed)
-    found = list(_diagnosed(replace(case, wrong=frozenset(t.name for t in trial.targets)), seed).findings)
-    # a loss that nobody asked about may have a penalty that the gradients have not, or lack theirs: that is no mistake
-    sure = [item for item in found if item.write and item.kind != "a term"] if problem.is_guess else []
-    return sure or found
 
 
 def _once(read: Sequence[Finding], found: Sequence[Finding]) -> Iterator[Finding]:
@@ -470,15 +385,6 @@ def _forgiven(trial: Trial, own: Trial, told: Mapping[str, str]) -> Trial:
     changes = [facts.differs.max_error for facts in own.facts if facts.name in told and facts.differs]
     return trial.adding(lambda facts: {"guard": told[facts.name], "guard_changes": max(changes, default=0.0)}
                         if facts.name in told else {})  # fmt: skip
-
-
-def _traced(pair: Callable[[Any], Trace], state: Any) -> Trace | EinbackpropError:
-    """The loss and the gradients as one program, or why they cannot be read."""
-    doing("reading")
-    try:
-        return pair(state)
-    except EinbackpropError as error:
-        return error
 
 
 def _is_derived(problem: Problem, user: answers.User, target: Target, history: dict[str, History]) -> bool:

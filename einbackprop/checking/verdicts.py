@@ -101,6 +101,11 @@ class Line:
     verdict: str
     markup: Markup = field(default=(), repr=False, compare=False)
 
+    @property
+    def formula(self) -> str:
+        """What it computes: the equation, and the einsum where there is one."""
+        return "\n".join(filter(None, (self.equation, self.einsum)))
+
 
 @dataclass(frozen=True)
 class Finding:

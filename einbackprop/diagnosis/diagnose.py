@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from einbackprop.checking.source_edits import Replacement, Text, rewritten
-from einbackprop.checking.verdicts import Finding, Line
+from einbackprop.checking.verdicts import Finding
 from einbackprop.core import progress
 from einbackprop.core.collecting import grouped
 from einbackprop.core.nesting import get
@@ -279,9 +279,9 @@ def with_formulas(
         file, line = item.file or "", item.line or 0
         one, two = case.lines.get((file, line)), after.get((file, line + lines_more(findings, file, line)))
         if one is not None and not is_line_more(item):
-            item = replace(item, yours=formula(one), yours_markup=one.markup)
-        if two is not None and item.write not in (None, "pass") and (one is None or formula(one) != formula(two)):
-            item = replace(item, expected=formula(two), expected_markup=two.markup)
+            item = replace(item, yours=one.formula, yours_markup=one.markup)
+        if two is not None and item.write not in (None, "pass") and (one is None or one.formula != two.formula):
+            item = replace(item, expected=two.formula, expected_markup=two.markup)
         found.append(item)
     return tuple(found)
 
@@ -297,11 +297,6 @@ def lines_more(findings: Sequence[Finding], file: str, line: int) -> int:
 def is_line_more(finding: Finding) -> bool:
     """Whether a finding has lines to write for one line."""
     return finding.write is not None and len(statements_of_text(finding.write).tree.body) > 1
-
-
-def formula(line: Line) -> str:
-    """What a line computes: the equation, and the einsum where there is one."""
-    return "\n".join(filter(None, (line.equation, line.einsum)))
 
 
 def merged(findings: Iterable[tuple[int, Finding]]) -> list[Finding]:

@@ -36,7 +36,8 @@ NARROW = 1e-3
 FLOOR = 1e-10
 """The same relative to the largest gradient: one that is zero for every value has rounding noise of that size."""
 MANY = 200
-"""Entries beyond which a derived gradient is taken for the true one, if it is that along some random directions."""
+"""Entries beyond which a derived gradient is taken for the true one, if it is that along some random directions; of a
+loss of which differences have to be taken so is any."""
 SAME = 1e-9
 """How far two gradients that are the same may be apart: rounding moves as much."""
 DEEPEST = 4
@@ -82,7 +83,8 @@ class Experiment:
         reference = next((known for known in user.references if known.state is state), None)
         if reference is None:
             reference = Reference(user.loss, state, paths, rng, user.narrow_loss, user.slopes)
-        known = derived(state) if sum(int(np.prod(t.shape)) for t in user.targets) > MANY else {}
+        is_long = sum(int(np.prod(t.shape)) for t in user.targets) > MANY or not reference.analytic
+        known = derived(state) if is_long else {}
         self.truth = {t.name: true_gradient(reference, t.path, known.get(t.path), rng) for t in user.targets}
         self.tolerance = NARROW if user.narrow else CLOSE
         self.is_exact = reference.analytic and not user.narrow

@@ -36,6 +36,8 @@ IDLE, ALIAS, PASSED = -0.4, -0.2, 1.0
 """What an edit costs more of a value that was there before the statement, but for that of another name in its place, or
 in a call's: less in ``dz = dz`` or ``slope = 1`` and in ``dz = dh``, which few people write if it is right, and more
 elsewhere."""
+OWN = 0.5
+"""What an edit costs more that adds what the sum has to the sum: ``d += x - 0.5 * d``."""
 HANDED = 0.3
 """What an edit costs more of a number that is handed on by its name."""
 OUTER = 0.05
@@ -43,6 +45,15 @@ OUTER = 0.05
 passed to one."""
 CHEAPEST = 0.7
 """What every edit costs at least."""
+
+
+def reads_own_target(site: Site, new: ast.expr) -> bool:
+    """Whether what is to be added to something reads that, and did not before."""
+    if not isinstance(site.statement, ast.AugAssign):
+        return False
+    old, read = ({ast.unparse(node) for node in ast.walk(value) if isinstance(node, OPERANDS)} for value in (
+        site.value, new))  # fmt: skip
+    return site.target in read - old
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +146,8 @@ class Likelihood:
 
     def of_edit(self, suspect: Suspect, new: ast.expr) -> float:
         """What an edit of an expression costs more: that of its place, and of a value that is only handed on."""
-        site, made, cost = suspect.site, suspect.made, self._of_statement(suspect)
+        site, made = suspect.site, suspect.made
+        cost = self._of_statement(suspect) + OWN * reads_own_target(site, new)
         is_bound = isinstance(site.statement, ast.Assign) and site.target.isidentifier() and not site.is_passed
         if is_bound and (held_number(site.value) is not None or ast.unparse(site.value) == site.target):
             return cost + IDLE

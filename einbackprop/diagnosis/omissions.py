@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.diagnosis.double import root_of
 from einbackprop.diagnosis.experiments import Both, EndlessError, Shift, limited
 from einbackprop.diagnosis.holes import Hole, carries, earlier, holes, places, updates
 from einbackprop.diagnosis.hooks import Site
@@ -63,6 +64,21 @@ def of_lost_update(search: Round) -> Repair | None:
     lost = (hole for suspect in search.localization.suspects for hole in carries(search.version, suspect))
     found = (filled(search, hole) for hole in islice(lost, PLACES))
     return next(filter(None, found), None) or of_updates(search)
+
+
+def is_left_out(search: Round) -> bool:
+    """Whether something is added to other entries of what a statement makes one of that can be at fault, as
+    ``g['b'] += …`` is beside ``g['W'] = …``, and nothing to its own.
+    """
+    for table in search.alone:
+        site = table.suspect.site
+        nodes = [node for node in ast.walk(site.function) if isinstance(node, ast.AugAssign)] if isinstance(
+            site.statement, ast.Assign) else []  # fmt: skip
+        added = {ast.unparse(node.target) for node in nodes}
+        beside = {root_of(text) for text in added if text != root_of(text)}
+        if site.target not in added and site.target != root_of(site.target) and root_of(site.target) in beside:
+            return True
+    return False
 
 
 def of_updates(search: Round) -> Repair | None:

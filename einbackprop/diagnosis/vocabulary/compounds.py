@@ -127,10 +127,13 @@ def compounds(expression: Expression) -> Iterator[Compound]:
 
 
 def products_at_hand(expression: Expression) -> Iterator[Compound]:
-    """Arrays of the shape that is wanted, and products of two and matrix products that have it, the nearest first."""
+    """Arrays of the shape that is wanted, and products of two, one of them a single number perhaps, and matrix products
+    that have it, the nearest first.
+    """
     hand = expression.hand
     arrays = [Compound(parsed(name), shape, NEAREST * rank) for rank, (name, shape) in enumerate(hand.shapes.items())]
-    pairs = combinations_with_replacement(arrays, 2)
+    scalars = [Compound(parsed(name), (), NEAREST * rank) for rank, name in enumerate(hand.scalars)]
+    pairs = [*combinations_with_replacement(arrays, 2), *product(scalars, arrays)]
     made = [*arrays, *(product_of(one, two) for one, two in pairs), *matrix_products(expression, arrays)]
     yield from (compound for compound in [*made, *slope_products(expression)] if compound.shape == hand.wanted)
 

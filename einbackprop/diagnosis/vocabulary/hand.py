@@ -20,7 +20,7 @@ from einbackprop.core.nesting import attributes_of
 from einbackprop.diagnosis.vocabulary.trees import OPERANDS, parsed
 from einbackprop.world.ownership import is_users_class, is_users_function
 
-MOST_ARRAYS, MOST_SIZES, MOST_FUNCTIONS, MOST_OBJECTS = 44, 20, 8, 10
+MOST_ARRAYS, MOST_SIZES, MOST_FUNCTIONS, MOST_OBJECTS, MOST_SCALARS = 44, 20, 8, 10, 8
 Shape = tuple[int, ...]
 NEAREST, UNUSED = 0.01, 0.5
 """What each step further away costs among the names at hand; how much less, one that nothing else reads."""
@@ -60,6 +60,8 @@ class Hand:
         The arrays of booleans: no function gave or took them, so that they have no derivative.
     makes_object : bool
         Whether the statement makes an object of the user's, such as a node of a graph, and no number.
+    scalars : tuple of str
+        Single numbers of floating point that the function has computed or was given.
     """
 
     shapes: Mapping[str, Shape]
@@ -75,6 +77,7 @@ class Hand:
     masks: frozenset[str] = frozenset()
     takes: Mapping[str, range] = field(default_factory=dict)
     makes_object: bool = False
+    scalars: tuple[str, ...] = ()
 
     def accepts(self, function: str, count: int) -> bool:
         """Whether one of the functions may be given so many arguments."""
@@ -147,8 +150,9 @@ def hand_of(
     every = dict(reached(taken, names, spelled))
     arrays = {text: np.shape(held) for text, held in every.items() if is_array(held)}
     counted = dict(by_counters(code, arrays, names))
-    lines, unused, at = lines_of(code), unread(code) | counted.keys(), getattr(statement, "lineno", None)
-    indexed = (*indexed_alike(spelled, arrays, names), *counted.items())
+    lines, at = lines_of(code), getattr(statement, "lineno", None)
+    indexed = (*indexed_alike(spelled, every, names), *counted.items())
+    unused = unread(code).union(counted, (text for text, _ in indexed if text.partition("[")[0] in unread(code)))
     arrays |= {text: np.shape(held) for text, held in indexed if text not in arrays}
     apart = {text: min((abs(line - (at or line)) for line in lines.get(text, ())), default=0) for text in arrays}
     subscripts = (node for node in spelled.values() if isinstance(node, ast.Subscript))
@@ -175,7 +179,14 @@ def hand_of(
         tuple(sorted(phrases(code), key=lambda phrase: abs(phrase.lineno - (at or phrase.lineno)))),
         frozenset(text for text in near if is_array(every.get(text)) and every[text].dtype.kind == "b"),
         {text: taken_by(function.__code__, function.__defaults__ or ()) for text, function in own.items()},
+        scalars=tuple(sorted(floating(numbers, variables), key=lambda text: text not in spelled)[:MOST_SCALARS]),
     )
+
+
+def floating(numbers: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
+    """The numbers of floating point among some that stand in variables, or in their entries."""
+    return [text for text, held in numbers.items() if isinstance(held, float | np.floating)
+            and re.split(r"\W", text)[0] in variables]  # fmt: skip
 
 
 def taken_by(code: CodeType, defaults: Sized) -> range:
@@ -232,20 +243,36 @@ def phrases(code: ast.AST) -> tuple[ast.expr, ...]:
 
 
 def indexed_alike(
-    spelled: Mapping[str, ast.expr], arrays: Mapping[str, Shape], names: Mapping[str, Any]
+    spelled: Mapping[str, ast.expr], every: Mapping[str, Any], names: Mapping[str, Any]
 ) -> Iterator[tuple[str, Any]]:
-    """The entries of arrays that are indexed as the code indexes another with as many axes: ``dz[:, t]``, ``P[i, k]``.
+    """The entries of arrays that are indexed as the code indexes another with as many axes: ``dz[:, t]``, ``P[i, k]``;
+    and of lists and dicts with as many entries as one that it indexes so: ``hs[t]``.
     """
-    whole = [text for text in arrays if isinstance(parsed(text), ast.Name | ast.Attribute)]
+    whole = [text for text, held in every.items() if isinstance(parsed(text), ast.Name | ast.Attribute)
+             and is_indexed(held)]  # fmt: skip
     pairs = [(node, base) for node in spelled.values() if isinstance(node, ast.Subscript)
-             and not isinstance(node.slice, ast.Constant) and (base := ast.unparse(node.value)) in arrays]  # fmt: skip
+             and not isinstance(node.slice, ast.Constant) and (base := ast.unparse(node.value)) in every]  # fmt: skip
     for node, base in pairs:
         for other in whole:
-            if other != base and len(arrays[other]) == len(arrays[base]):
+            if other != base and is_alike(every[other], every[base]):
                 text = f"{other}[{index_text(node)}]"
                 held = value_of(parsed(text), names)
                 if is_array(held) or isinstance(held, np.floating):
                     yield text, held
+
+
+def is_indexed(held: Any) -> bool:
+    """Whether a value is an array with an axis, or a list, a tuple or a dict of arrays or numbers."""
+    if type(held) not in (list, tuple, dict):
+        return is_array(held) and held.ndim > 0
+    first = next(iter(dict.values(held) if isinstance(held, dict) else held), None)
+    return is_array(first) or isinstance(first, np.floating)
+
+
+def is_alike(one: Any, other: Any) -> bool:
+    """Whether two values that can be indexed are arrays with as many axes, or one is none and they are as long."""
+    both_arrays = is_array(one) and is_array(other)
+    return is_indexed(other) and (one.ndim == other.ndim if both_arrays else len(one) == len(other))
 
 
 def by_counters(code: ast.AST, arrays: Mapping[str, Shape], names: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
