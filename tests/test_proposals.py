@@ -20,7 +20,10 @@ from einbackprop.shell.proposals import Proposal
 from einbackprop.shell.proposals.definitions import script_of
 from einbackprop.shell.proposals.function_questions import FunctionSearch
 from einbackprop.shell.proposals.invention import Term
+from einbackprop.shell.proposals.measures import Measure
 from einbackprop.shell.proposals.minimizers import calls_handed_on
+from einbackprop.shell.proposals.step_questions import said_of
+from einbackprop.shell.proposals.steps import Descent, Step
 from einbackprop.shell.proposals.trials import Trials
 from einbackprop.shell.questions import Question
 from einbackprop.shell.scripts import answer
@@ -1448,3 +1451,273 @@ def test_all_gradients_are_asked_of(text: str, tmp_path: Path) -> None:
     assert found.report is not None
     assert found.report.ok, f"{found.title}\n{found.report}"
     assert len(found.report.gradients) == (3 if text is THROUGH_TIME else 2)
+
+
+def asked_of(text: str, folder: Path) -> Any:
+    """What a script asks first, with its answer."""
+    script = folder / "script.py"
+    script.write_text(text, encoding="utf-8")
+    found = next(outcomes(str(script)))
+    assert found.report is not None
+    return found
+
+
+RECURRENT = """import numpy as np
+rng = np.random.default_rng(0)
+W, U, V = rng.normal(size=(4, 3)), 0.5 * rng.normal(size=(4, 4)), rng.normal(size=(2, 4))
+
+
+def pass_both_ways(xs, ys, h0):
+    hs, total = {-1: h0}, 0.0
+    for t in range(len(xs)):
+        hs[t] = np.tanh(W @ xs[t] + U @ hs[t - 1])
+        total += 0.5 * np.sum((V @ hs[t] - ys[t]) ** 2)
+    dW, dU, dV = np.zeros_like(W), np.zeros_like(U), np.zeros_like(V)
+    dnext = np.zeros(4)
+    for t in reversed(range(len(xs))):
+        dy = V @ hs[t] - ys[t]
+        dV += np.outer(dy, hs[t])
+        da = (V.T @ dy + dnext) * (1 - hs[t] ** 2)
+        dW += np.outer(da, xs[t])
+        dU += np.outer(da, hs[t - 1])
+        dnext = U.T @ da
+    return total, (dW, dU, dV), hs[len(xs) - 1]
+
+
+xs, ys, h0 = rng.normal(size=(4, 3)), rng.normal(size=(4, 2)), np.zeros(4)
+for it in range(3):
+    loss, grads, h0 = pass_both_ways(xs, ys, h0)
+    for weight, slope in zip((W, U, V), grads):
+        weight -= 0.01 * slope
+"""
+
+
+@pytest.mark.long
+def test_gradients_in_a_tuple_beside_others_are_all_asked_of(tmp_path: Path) -> None:
+    """That those of W and U are wrong is no reason to ask of V alone."""
+    assert asked_of(RECURRENT, tmp_path).report.ok
+    wrong = asked_of(RECURRENT.replace("dnext = U.T @ da", "dnext = U @ da"), tmp_path).report
+    assert {one.name for one in wrong.gradients} == {"W", "U", "V"}
+    assert [one.name for one in wrong.gradients if one.verdict == "wrong"] == ["W", "U"]
+
+
+def test_what_is_left_beside_gradients_is_told() -> None:
+    values = {"found[1][0]": np.ones(3), "found[1][1]": np.ones(3), "found[2]": np.ones(3), "net.d": np.ones(3)}
+    step = Step(Term("f(x)"), {}, lambda setup, moves, text: [*values.values()], dict.fromkeys(values, "x"))
+    held = Descent(Measure("loss", ("loss",)), (), 0, 0.0, {"W": "found[1][1]"})
+    assert step.beside(held) == ["found[1][0]"]
+    said = said_of(held, "1", step)
+    assert said == ["not checked: found[1][0] of what f(x) gives, of which it is not known what they are gradients of"]
+
+
+ADJOINT = """import numpy as np
+
+
+def motion(p, steps=5):
+    xs = [np.array([1.0, 0.5])]
+    for _ in range(steps):
+        xs.append(xs[-1] + 0.1 * (p['A'] @ xs[-1] + p['c']))
+    return xs
+
+
+def action(p, seen):
+    xs = motion(p)
+    r = xs[-1] - seen
+    return 0.5 * np.sum(r ** 2), (xs, r)
+
+
+def adjoint(p, tape):
+    xs, r = tape
+    δ = {k: np.zeros_like(v) for k, v in p.items()}
+    λ = r
+    for x in xs[-2::-1]:
+        δ['A'] += 0.1 * np.outer(λ, x)
+        δ['c'] += 0.1 * λ
+        λ = λ + 0.1 * p['A'].T @ λ
+    return δ
+
+
+def descend(p, seen):
+    for n in range(4):
+        S, tape = action(p, seen)
+        δ = adjoint(p, tape)
+        p = {k: p[k] - 0.1 * δ[k] for k in p}
+    return p
+
+
+rng = np.random.default_rng(0)
+start = dict(A=rng.normal(size=(2, 2)), c=rng.normal(size=2))
+print(descend(start, np.array([0.3, -0.2])))
+"""
+OF_SCORES = """import numpy as np
+
+
+class Net:
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.weights = {"W": rng.normal(size=(3, 4)), "V": rng.normal(size=(4, 2))}
+
+    def think(self, x):
+        frame = {"x": x, "h": np.tanh(x @ self.weights["W"])}
+        frame["y"] = frame["h"] @ self.weights["V"]
+        return frame
+
+    def score(self, frame, wanted):
+        frame["off"] = frame["y"] - wanted
+        return 0.5 * np.sum(frame["off"] ** 2) / len(wanted)
+
+    def blame(self, frame):
+        d = frame["off"] / len(frame["off"])
+        grads = {"V": frame["h"].T @ d}
+        grads["W"] = frame["x"].T @ (d @ self.weights["V"].T * (1 - frame["h"] ** 2))
+        return grads
+
+    def learn(self, grads):
+        for name, g in grads.items():
+            self.weights[name] -= 0.1 * g
+
+
+def main():
+    rng, net = np.random.default_rng(1), Net()
+    for tick in range(5):
+        x, wanted = rng.normal(size=(6, 3)), rng.normal(size=(6, 2))
+        frame = net.think(x)
+        pain = net.score(frame, wanted)
+        net.learn(net.blame(frame))
+    print(pain)
+
+
+if __name__ == "__main__":
+    main()
+"""
+OF_OUTPUT = """import numpy as np
+
+
+class Coder:
+    def __init__(self):
+        self.rng = np.random.RandomState(0)
+        self.W, self.V = self.rng.randn(4, 3), self.rng.randn(3, 4)
+
+    def forward(self, x, noise):
+        self.noise = noise
+        self.h = np.tanh(x @ self.W) + noise
+        self.out = self.h @ self.V
+        return self.out
+
+    def loss(self, x, out):
+        return np.sum((self.out - x) ** 2) / len(x), len(x)
+
+    def backward(self, x, out):
+        d = 2 * (out - x) / len(x)
+        return {"V": self.h.T @ d, "W": x.T @ (d @ self.V.T * (1 - (self.h - self.noise) ** 2))}
+
+    def step(self, grads):
+        self.W -= 0.01 * grads["W"]
+        self.V -= 0.01 * grads["V"]
+
+
+if __name__ == "__main__":
+    X, coder = np.random.RandomState(1).randn(12, 4), Coder()
+    for epoch in range(2):
+        order = coder.rng.permutation(len(X))
+        for i in range(0, len(X), 6):
+            batch = X[order[i:i + 6]]
+            out = coder.forward(batch, 0.1 * coder.rng.randn(len(batch), 3))
+            print(coder.loss(batch, out))
+            coder.step(coder.backward(batch, out))
+"""
+LIKELIHOOD = """import numpy as np
+
+
+def unpack(x):
+    return x[:2], np.exp(x[2])
+
+
+def nll(x, data, want_grad=True):
+    m, s = unpack(x)
+    z = (data - m) / s
+    L = np.mean(np.sum(0.5 * z ** 2, axis=1) + 2 * np.log(s))
+    if not want_grad:
+        return L
+    g = np.concatenate([-np.mean(z, axis=0) / s, [2 - np.mean(np.sum(z ** 2, axis=1))]])
+    return L, g
+
+
+def descend(fg, x):
+    for it in range(5):
+        fx, g = fg(x)
+        x = x - 0.1 * g
+    return x
+
+
+data = np.random.default_rng(0).normal(size=(8, 2))
+x0 = np.array([0.2, -0.1, 0.3])
+print(descend(lambda z: nll(z, data), x0))
+"""
+ADVANTAGE = """import numpy as np
+
+
+def make_agent(rng):
+    theta = {"W": rng.normal(size=(3, 4)), "P": rng.normal(size=(4, 2)), "v": rng.normal(size=4)}
+
+    def forward(x):
+        h = np.tanh(x @ theta["W"])
+        scores = h @ theta["P"]
+        return h, scores - np.log(np.exp(scores).sum(axis=1, keepdims=True)), h @ theta["v"]
+
+    def baseline(x):
+        return forward(x)[2]
+
+    def loss_and_grad(x, acts, returns, adv):  # adv is a constant
+        n, (h, logp, values) = len(acts), forward(x)
+        rows = np.arange(n)
+        loss = -(adv * logp[rows, acts]).mean() + 0.5 * ((values - returns) ** 2).mean()
+        d = np.exp(logp)
+        d[rows, acts] -= 1
+        d, dv = adv[:, None] * d / n, (values - returns) / n
+        dh = (d @ theta["P"].T + np.outer(dv, theta["v"])) * (1 - h ** 2)
+        return loss, {"W": x.T @ dh, "P": h.T @ d, "v": h.T @ dv}
+
+    return theta, baseline, loss_and_grad
+
+
+def main():
+    rng = np.random.default_rng(0)
+    theta, baseline, loss_and_grad = make_agent(rng)
+    for update in range(3):
+        x, acts, returns = rng.normal(size=(6, 3)), rng.integers(0, 2, 6), rng.normal(size=6)
+        adv = returns - baseline(x)
+        loss, grad = loss_and_grad(x, acts, returns, adv)
+        for name in theta:
+            theta[name] -= 0.1 * grad[name]
+    print(loss)
+
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("text", "mistake", "wrong"),
+    [
+        (ADJOINT, ("λ = λ + 0.1 * p['A'].T @ λ", "λ = λ + 0.1 * p['A'] @ λ"), 2),
+        (OF_SCORES, ('frame["x"].T @ (d', '-frame["x"].T @ (d'), 1),
+        (OF_OUTPUT, ("2 * (out - x)", "(out - x)"), 2),
+        (LIKELIHOOD, ("[2 - np.mean", "[1 - np.mean"), 1),
+        (ADVANTAGE, ("d @ theta[\"P\"].T + ", ""), 1),
+    ],
+    ids=["adjoint", "a frame of before", "an output of before", "L, g", "a constant advantage"],
+)
+def test_the_question_is_of_what_is_trained_where_it_is(
+    text: str, mistake: tuple[str, str], wrong: int, tmp_path: Path
+) -> None:
+    """No argument is what an earlier run has left, and none depends on what is trained that the code takes for a
+    constant."""
+    found = asked_of(text, tmp_path)
+    assert found.report.ok, f"{found.title}\n{found.report}"
+    assert text.count(mistake[0]) == 1
+    report = asked_of(text.replace(*mistake), tmp_path).report
+    assert len(report.gradients) == len(found.report.gradients)
+    assert [one.verdict for one in report.gradients].count("wrong") == wrong, str(report)

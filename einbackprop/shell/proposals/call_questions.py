@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -57,7 +57,8 @@ def of_calls(
         text = stopped_at(whole, [statement for _, statement in sites if statement.lineno == reached])
         with suppress(ScriptError), again(text) as (names, _):
             for call in here:
-                search = CallSearch(script_of(parse_python(text.text)), names, Trials(names), text.text, call)
+                made = made_before(script, call)
+                search = CallSearch(script_of(parse_python(text.text)), names, Trials(names), text.text, call, made)
                 if (found := in_time("a call", search.asked, None)) is not None:
                     note = f"the script was run up to line {reached}: the call there is asked about"
                     found = replace(found, source=text, notes=(note, *found.notes))
@@ -80,6 +81,22 @@ def calls_in(script: Script) -> Iterator[tuple[ast.Call, ast.stmt, bool]]:
             yield call, statement, scope.runs
 
 
+def made_before(script: Script, call: ast.Call) -> dict[str, ast.Call]:
+    """The names that statements before a call's, in its block, bind to what functions of the script give, as
+    ``out = net.forward(x)`` does, and these calls.
+    """
+    statement, scope = next((statement, scope) for one, statement, scope in script.sites if one is call)
+    blocks = [block for item in (*scope.statements, *([scope.function.node] if scope.function else []))
+              for block in (getattr(item, "body", []), getattr(item, "orelse", [])) if statement in block]  # fmt: skip
+    found: dict[str, ast.Call] = {}
+    for one in blocks[0][: blocks[0].index(statement)] if blocks else ():
+        if isinstance(one, ast.Assign) and isinstance(target := one.targets[0], ast.Name):
+            found.pop(target.id, None)
+            if isinstance(one.value, ast.Call) and any(script.functions(callee(one.value))):
+                found[target.id] = one.value
+    return found
+
+
 def stopped_at(source: str, statements: Sequence[ast.stmt]) -> Rewriting:
     """The source with what keeps the local names, and stops, before simple statements, which say what is called what.
     """
@@ -97,9 +114,13 @@ class CallSearch(FunctionSearch):
     ----------
     written
         The call.
+    made
+        Names that it is given and that a call before it has bound, and these calls: what a forward gave there is of
+        before what is asked about is changed.
     """
 
     written: ast.Call
+    made: Mapping[str, ast.Call]
 
     def resolvers(self, inner: bool = False) -> Iterator[Resolver]:
         """The first way to find arguments; what the call gives parameters others of the same names are given too."""
@@ -126,6 +147,30 @@ class CallSearch(FunctionSearch):
         return next(iter(found), None)
 
     def asked(self) -> Proposal | None:
-        """What the call asks, unless that is a layer alone."""
+        """What the call asks, unless that is a layer alone; of what calls before it make anew, where more gradients are
+        those of the loss then.
+        """
         found = self.of(self.item) if self.item is not None else None
+        given = {node.id for node in ast.walk(self.written) if isinstance(node, ast.Name)} & self.made.keys()
+        known, most = self._known(found)
+        if self.item is not None and given and known < most:
+            written = Anew(self.made).visit(parse_python(ast.unparse(self.written), "eval").body)
+            other = replace(self, written=written).of(self.item)
+            found = other if self._known(other)[0] > known else found
         return found if found is not None and found.question is not None and not found.question.forward else None
+
+    def _known(self, found: Proposal | None) -> tuple[int, int]:
+        """How many gradients of a proposal are those of its loss, and of how many; none of a layer."""
+        is_layer = found is None or found.question is None or bool(found.question.forward)
+        return (0, 1) if is_layer or found is None else self._agreed(found)
+
+
+class Anew(ast.NodeTransformer):
+    """Puts calls in the place of the names that they have bound."""
+
+    def __init__(self, made: Mapping[str, ast.Call]) -> None:
+        self.made = made
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """The call that has bound a name, or the name."""
+        return self.made.get(node.id, node) if isinstance(node.ctx, ast.Load) else node

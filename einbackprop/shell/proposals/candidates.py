@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from .definitions import FORWARD, Definition, Script
 from .invention import TARGET, UPSTREAM
 
-GRADIENTS = re.compile(r"^(?!.*(?:desc|abstieg)).*?(?:grad|back|bprop|bwd|deriv|nabla|jac|bptt)", re.IGNORECASE)
+GRADIENTS = re.compile(r"^(?!.*(?:desc|abstieg)).*?(?:grad|back|bprop|bwd|deriv|nabla|jac|bptt|adjoint|pullback)",
+                       re.IGNORECASE)  # fmt: skip
 FALLING = (r"loss|cost|mse|nll|entropy|perd[ai]|perte|co[uû]t|custo|verlust|fehler|kosten|verlies|strata|koszt|"
            r"kay[iı]p|galat|kerugian|biaya|ztr[aá]t|veszt|tappio|f[oö]rlust|kostnad|pierder|poter[iy]")  # fmt: skip
 """What numbers are called of which nobody wants more."""
@@ -19,6 +20,8 @@ TRAINED = re.compile(r"loss|cost|objective|nll|likelihood|logp|criterion|entropy
                      re.IGNORECASE)  # fmt: skip
 """What a loss is called that is trained for; an ``error`` that is printed may be twice that."""
 NUMERICAL = re.compile(r"numeric|finite|check|approx|eval_num|test|compare|assert|relative|rel_err", re.IGNORECASE)
+SHORT = re.compile(r"gr?|δ|∇", re.IGNORECASE)
+"""What the gradient is called that a loss returns as well."""
 EMPTYING = re.compile(r"zero|reset|clear|flush", re.IGNORECASE)
 """What functions are called that leave gradients empty."""
 TRAINING = re.compile(r"train|^fit|^main|plot|optimi[sz]|descen|abstieg|^sgd|update|^run_|epoch|^step$|minimi[sz]e|"
@@ -52,7 +55,9 @@ def gives_gradients(script: Script, item: Definition) -> bool:
     if item.says(NUMERICAL) or item.says(EMPTYING) or item.name.startswith("__") or item.makes_functions:
         return False
     named = item.says(GRADIENTS) or item.name in script.updating
-    given = bool(script.gradients_in(item))
+    # ``return L, g`` of a loss
+    is_short = item.says(LOSS) and SHORT.fullmatch("".join(item.parts[1:])) is not None
+    given = is_short or bool(script.gradients_in(item))
     if TRAINING.search(item.name) and not named:
         return given
     return named or given or any(map(script.is_gradient, item.stores))
@@ -72,8 +77,10 @@ def has_loss(script: Script, item: Definition) -> bool:
     return says_so and bool(script.gradients_in(item)) and not script.is_gradient(parts[0])
 
 
-def loss_functions(script: Script, gradients: Definition) -> list[Definition]:
-    """Functions that may be the loss, the likeliest first: what is called one, in the same class first."""
+def loss_functions(script: Script, gradients: Definition, *, named: bool = True) -> list[Definition]:
+    """Functions that may be the loss, the likeliest first: what is called one, in the same class first. Where nothing
+    is called one, or it is not asked for the ``named`` ones, any others.
+    """
     def likelihood(item: Definition) -> tuple[bool, int, bool]:
         shared = len(set(item.parameters) & set(gradients.parameters))
         return (item.owner == gradients.owner, shared, item.says(LOSS))
@@ -81,8 +88,9 @@ def loss_functions(script: Script, gradients: Definition) -> list[Definition]:
     possible = [item for item in script.definitions if item.returned and item.node is not gradients.node
                 and not item.says(NUMERICAL) and not item.says(GRADIENTS)
                 and not item.name.startswith("__") and (item.says(LOSS) or not TRAINING.search(item.name))]
-    named = [item for item in possible if item.says(LOSS) or any(LOSS.search(part) for part in item.parts)]
-    return sorted(named or possible, key=likelihood, reverse=True)
+    called = [item for item in possible if item.says(LOSS) or any(LOSS.search(part) for part in item.parts)]
+    others = [item for item in possible if item not in called]
+    return sorted((called or others) if named else others, key=likelihood, reverse=True)
 
 
 def layers(script: Script) -> Iterator[Layer]:

@@ -393,10 +393,12 @@ def script_of(tree: ast.Module, imported: Sequence[ast.stmt] = ()) -> Script:
             module += statements_in([statement])
     definitions = [one for statement in tree.body for one in defined_by(statement)]
     made_by = {item.name: item for item in definitions if not item.owner}
-    bound = [one for statement in (*module, *guarded) for one in functions_bound(statement, made_by)]
+    inside = [statement for item in definitions for statement in item.statements]
+    found = [one for statement in (*module, *guarded, *inside) for one in functions_bound(statement, made_by)]
+    bound = {item.name: (item, origin) for item, origin in reversed(found) if item.name not in made_by}
     scopes = [Scope(tuple(module)), Scope(tuple(guarded), runs=False)]
     scopes += [Scope(item.statements, item, runs=False) for item in definitions]
-    definitions += (Definition(item, origin=origin) for item, origin in bound if item.name not in made_by)
+    definitions += (Definition(item, origin=origin) for item, origin in reversed(bound.values()))
     definitions += (one for statement in imported for one in defined_by(statement))
     classes = {item.name: item for item in (*imported, *tree.body) if isinstance(item, ast.ClassDef)}
     return Script(tuple(definitions), tuple(scopes), classes)

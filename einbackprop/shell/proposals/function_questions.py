@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from einbackprop.checking.functions import without
+from einbackprop.core.nesting import label
 from einbackprop.core.progress import in_time
-from einbackprop.core.source import parse_python
+from einbackprop.core.source import callee, parse_python
 
 from ..questions import Question
 from .arguments import Resolver, arguments_in, united
@@ -26,7 +27,7 @@ from .losses import is_enough, is_number, likeliest, place_of_loss, shape_of
 from .measures import Measure, measures_of, totals_of
 from .proposal import NO_LOSS, Proposal
 from .roots import shapes_of
-from .search import MADE, Search
+from .search import MADE, Search, paired
 from .updates import descends
 
 LEFT_OUT = "nothing was found to check"
@@ -80,8 +81,11 @@ class FunctionSearch(Search):
 
     def without_helpers(self, found: Sequence[Proposal]) -> list[Proposal]:
         """Proposals without those that agree in nothing, where others ask of more: what ``loss_derivative(out, y)``
-        leaves out its caller may put in.
+        leaves out its caller may put in; and without layers that the gradients of a loss go through.
         """
+        whole = {name for one in found if one.question is not None and not one.question.forward
+                 for item in self.script.functions(one.function) for name in self._called_by(item)}  # fmt: skip
+        found = [one for one in found if one.question is None or not one.question.forward or one.function not in whole]
         most = max((len(one.question.wrt) for one in found if one.question), default=0)
         return [one for one in found if not in_time("helpers", partial(self._is_helper, one, most), False)]
 
@@ -141,17 +145,20 @@ class FunctionSearch(Search):
             return None
         term = resolver.call(item)
         found = None if term is None else self._asked(resolver, item, term)
-        if term is None or (found is not None and self._agreeing(found)):
+        known, most = (0, 1) if found is None else self._agreed(found)
+        if term is None or known == most:
             return found
         named = self._with_names(term, item)
         other = None if named is None else self._asked(resolver, item, named)
-        is_nearer = found is not None and not found.is_likely and other is not None and other.is_likely
-        return replace(other, is_inner=True) if other is not None and (is_nearer or self._agreeing(other)) else found
+        is_nearer = not known and found is not None and not found.is_likely and other is not None and other.is_likely
+        if other is None or not (is_nearer or self._agreed(other)[0] > known):
+            return found
+        return replace(other, is_inner=True)
 
     def _with_names(self, call: Term, item: Definition) -> Term | None:
-        """A call whose arguments that are calls have the names of the parameters; None where there are none."""
+        """A call whose arguments that are made by calls have the names of the parameters; None where there are none."""
         given = {name: one.text for name, one in arguments_in(call, self.script).items() if name not in self.names
-                 and isinstance(parse_python(one.text, "eval").body, ast.Call)}  # fmt: skip
+                 and isinstance(parse_python(one.text, "eval").body, ast.Call | ast.BinOp)}  # fmt: skip
         text = call.text
         for name, argument in given.items():
             text = text.replace(argument, name) if text.count(argument) == 1 else text
@@ -171,7 +178,8 @@ class FunctionSearch(Search):
             roots, left = self.roots(gradients, (), term, losses=[f"{term.text}[{place}]"])
             return self.proposal(Question(roots, both=both), term.setup, resolver, left=left) if roots else None
         if (picked := self._picked(item, term, result, place)) is not None:
-            return self.proposal(picked, term.setup, resolver)
+            question, left = picked
+            return self.proposal(question, term.setup, resolver, left=left)
         names = [name for n, name in enumerate(self.script.parts_of(item)) if n != place]
         if len(names) == 1 and len(item.inner_parts) == 2:  # of a pair the other one itself is what is compared
             names = list(item.inner_parts[1 - place]) or names
@@ -223,20 +231,39 @@ class FunctionSearch(Search):
         gradients = self.trials(term.setup, f"({term.text}, {held})[1]")
         return f"(lambda found: (found[{place}], {held}))({term.text})", gradients
 
-    def _picked(self, item: Definition, term: Term, result: Any, place: int) -> Question | None:
-        """The question of a call that gives several gradients of which some hold several arrays, among other things:
-        those are picked of which it is known what they are of; None of any other call.
+    def _picked(self, item: Definition, term: Term, result: Any, place: int) -> tuple[Question, list[str]] | None:
+        """The question of a call that gives several gradients of which some hold several arrays, among other things,
+        ``return loss, (dW, db), h``: those are picked of which it is known what they are of. And the names of the
+        others; None of any other call.
         """
         if all(len(shapes_of(value)) < 2 for value in result) or len(item.parts) < 3:
             return None
         found: dict[str, str] = {}
-        for n, name in enumerate(item.parts):
-            is_one = n != place and self.script.is_gradient(name)
-            roots = self.roots((result[n],), [name], term)[0] if is_one else ()
+        left = []
+        for text, name, value in self._named_parts(item, result, place):
+            roots = self.roots((value,), [name], term)[0]
             if len(roots) == 1:
-                found.setdefault(roots[0], f"found[{n}]")
-        both = f"(lambda found: (found[{place}], [{', '.join(found.values())}]))({term.text})"
-        return Question(tuple(found), both=both) if found else None
+                found.setdefault(roots[0], text)
+            else:
+                left.append(name)
+        texts = list(found.values())
+        wholes = (f"found[{n}]" for n, value in enumerate(result) if isinstance(value, list | tuple)
+                  and texts == [f"found[{n}][{k}]" for k in range(len(value))])  # fmt: skip
+        given = next(wholes, f"[{', '.join(texts)}]")
+        both = f"(lambda found: (found[{place}], {given}))({term.text})"
+        return (Question(tuple(found), both=both), left) if found else None
+
+    def _named_parts(self, item: Definition, result: Any, place: int) -> Iterator[tuple[str, str, Any]]:
+        """What a function calls gradients of what it returns as ``found``, and of the tuples in it: where each stands,
+        its name and its value.
+        """
+        for n, (name, inner, value) in enumerate(zip(item.parts, item.inner_parts, result, strict=False)):
+            if n != place and isinstance(value, list | tuple) and len(value) == len(inner):
+                named = enumerate(zip(inner, value, strict=True))
+                parts = [(f"found[{n}][{k}]", one, part) for k, (one, part) in named]
+            else:
+                parts = [(f"found[{n}]", name, value)] if n != place else []
+            yield from (part for part in parts if self.script.is_gradient(part[1]))
 
     def _own(self, item: Definition, term: Term, result: Any, place: int) -> tuple[Question, list[str]] | None:
         """The question of a call that gives what is called gradients, and other arrays, such as its output, and the
@@ -346,8 +373,23 @@ class FunctionSearch(Search):
                 return Term(alone, united([*loss.setup, *gradients.setup]))
         return None
 
+    def _agreed(self, found: Proposal) -> tuple[int, int]:
+        """How many arrays of a proposal's gradients agree with differences of its loss, and how many there are; what
+        holds several is gone through.
+        """
+        loss, gradients = self._terms(found)
+        roots = found.question.wrt if found.question is not None else ()
+        apart = [(label(root, at), leaf) for root, part in self._parts(gradients.setup, gradients.text, roots)
+                 for at, leaf in paired(self.trials(gradients.setup, root), part)]
+        return sum(self._agrees(loss.text, loss.setup, held, leaf) for held, leaf in apart), len(apart)
+
     def _agreeing(self, found: Proposal) -> int:
         """How many gradients of a proposal agree with differences of its loss."""
+        assert found.question is not None
+        return self.agreements(*self._terms(found), found.question.wrt)
+
+    def _terms(self, found: Proposal) -> tuple[Term, Term]:
+        """The loss and the gradients of a proposal."""
         assert found.question is not None
         asked, setup = found.question, tuple(found.setup.splitlines())
         loss, gradients = asked.loss, asked.grads
@@ -356,7 +398,7 @@ class FunctionSearch(Search):
             place = next((n for n, part in enumerate(result) if is_number(part)), 0)
             loss = f"({asked.both})[{place}]"
             gradients = given_by(Term(asked.both), [n for n in range(len(result)) if n != place])
-        return self.agreements(Term(loss, setup), Term(gradients, setup), asked.wrt)
+        return Term(loss, setup), Term(gradients, setup)
 
     def _usual(self, resolver: Resolver, item: Definition, term: Term, result: Any) -> Proposal | None:
         """Gradients with one of the usual losses, of a script that has none: the one whose differences agree."""
@@ -408,7 +450,7 @@ class FunctionSearch(Search):
         term = resolver.call(item)
         if term is None:
             return None
-        before = [resolver.call(other) for other in self._needed_before(item)] if item.owner else []
+        before = [resolver.call(other) for other in self._missing_before(item, term)]
         if any(one is None for one in before):
             return None
         setup = united([*(statement for one in before if one for statement in one.setup), *term.setup])
@@ -418,6 +460,17 @@ class FunctionSearch(Search):
         if gives_nothing and stored:
             texts.append(held_on(receiver_in(term.text), stored))
         return Term(texts[0] if len(texts) == 1 else f"({', '.join(texts)})[-1]", setup)
+
+    def _missing_before(self, item: Definition, call: Term) -> list[Definition]:
+        """The methods that leave on an object what a method reads there, without those that its call makes itself, for
+        what it is given.
+        """
+        if not item.owner:
+            return []
+        names = {callee(node) for node in ast.walk(parse_python(call.text, "eval")) if isinstance(node, ast.Call)}
+        made = [one for name in names - {item.name} for one in self.script.functions(name)]
+        done = {one.name for one in made}.union(*(self._called_by(one) for one in made))
+        return [one for one in self._needed_before(item) if one.name not in done]
 
     def _needed_before(self, item: Definition) -> list[Definition]:
         """The methods that leave on an object what a method reads there, but for its start."""
@@ -440,9 +493,16 @@ class FunctionSearch(Search):
         return [one for one in found if one.name not in called]
 
     def _losses(self, resolver: Resolver, item: Definition) -> Iterator[Term]:
-        """The losses that can be had, the likeliest first."""
+        """The losses that can be had, the likeliest first; of functions that are called otherwise where none that is
+        called a loss gives a number.
+        """
+        called = list(self._numbers(resolver, item, loss_functions(self.script, item)))
+        yield from called or self._numbers(resolver, item, loss_functions(self.script, item, named=False))
+
+    def _numbers(self, resolver: Resolver, item: Definition, functions: Sequence[Definition]) -> Iterator[Term]:
+        """Calls of functions that give numbers, alone or first."""
         known = frozenset((*resolver.invention.used, *item.parameters))
-        for other in loss_functions(self.script, item):
+        for other in functions:
             resolver.invention.only = known
             term = resolver.call(other)
             resolver.invention.only = None
@@ -455,8 +515,7 @@ class FunctionSearch(Search):
             is_first = isinstance(value, tuple | list) and not is_output
             for text in (term.text, f"{term.text}[0]") if is_first else (term.text,):
                 if is_number(self.trials(term.setup, text)):
-                    before = self._needed_before(other) if other.owner else []
-                    calls = [resolver.call(one) for one in before]
+                    calls = [resolver.call(one) for one in self._missing_before(other, term)]
                     if all(calls) and calls:
                         texts = ", ".join([*(one.text for one in calls if one), text])
                         text = f"({texts})[-1]"

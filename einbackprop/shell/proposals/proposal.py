@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from einbackprop.core.source import callee, parse_python
 
 from ..questions import Question
 from .flattened import Rewriting
@@ -61,6 +64,16 @@ class Proposal:
     def assumes_loss(self) -> bool:
         """Whether its loss is one that the script does not have."""
         return any(note.startswith(NO_LOSS) for note in self.notes)
+
+    @property
+    def function(self) -> str:
+        """The function that gives the gradients, of a layer its backward; empty where that is no call."""
+        asked = self.question
+        text = asked.both or asked.backward or asked.grads or self.expression if asked is not None else "None"
+        node: ast.AST = parse_python(text, "eval").body
+        while isinstance(node, ast.Call) and isinstance(node.func, ast.Lambda) and node.args:
+            node = node.args[0]
+        return callee(node) if isinstance(node, ast.Call) else ""
 
     @property
     def options(self) -> str:

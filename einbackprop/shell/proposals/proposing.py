@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import itertools
 import re
 from collections.abc import Iterable, Sequence
@@ -12,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from einbackprop.core.progress import in_time, limited
-from einbackprop.core.source import callee, parse_python
+from einbackprop.core.source import parse_python
 from einbackprop.errors import ScriptError
 
 from ..questions import Question
@@ -25,7 +24,7 @@ from .flattened import Flat, Rewriting, flat_parts
 from .function_questions import LEFT_OUT, FunctionSearch
 from .losses import is_number
 from .mending import mended, stopped_in
-from .opening import opened, with_guards_open
+from .opening import Opened, opened, with_guards_open
 from .proposal import Proposal
 from .roots import MEASURED, stands_in
 from .round_measures import root_of
@@ -101,11 +100,11 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
         [], [])  # fmt: skip
     called, more = apart(called, search)
     unsure = [*beside, *more, *doubtful, *unsure]
-    lacking = {main_call(one) for one in found if leaves_out(one)} - {""}
-    called += [one for one in doubtful if main_call(one) in lacking]
+    lacking = {one.function for one in found if leaves_out(one)} - {""}
+    called += [one for one in doubtful if one.function in lacking]
     if left_out and not all(one.is_part for one in called):  # what a call asks of as a whole leaves nothing out
-        known = {main_call(one) for one in called}
-        found = [one for one in found if main_call(one) not in known or not leaves_out(one)]
+        known = {one.function for one in called}
+        found = [one for one in found if one.function not in known or not leaves_out(one)]
         return without_parts(search.without_helpers(united(called, found)))
     if is_partial(found):
         steps, less_sure = search.steps()
@@ -133,15 +132,6 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
 def leaves_out(one: Proposal) -> bool:
     """Whether a question says that some gradients are not checked."""
     return any(note.startswith(NOT_CHECKED) for note in one.notes)
-
-
-def main_call(one: Proposal) -> str:
-    """The function that gives the gradients of a question; empty where that is no call."""
-    asked = one.question.both or one.question.grads or one.expression if one.question is not None else "None"
-    node: ast.AST = parse_python(asked, "eval").body
-    while isinstance(node, ast.Call) and isinstance(node.func, ast.Lambda) and node.args:
-        node = node.args[0]
-    return callee(node) if isinstance(node, ast.Call) else ""
 
 
 def of_other_losses(
@@ -218,27 +208,26 @@ def is_long(found: Sequence[Proposal]) -> bool:
 
 def shorter(found: Sequence[Proposal], others: Iterable[Proposal]) -> list[Proposal]:
     """The same proposals, but for the first of them the first of others, calls and rounds of loops, that asks of as
-    much.
+    much, by a loss that is written.
     """
     asked = found[0].question
-    fitting = (one for one in others if asked and one.question and len(one.question.wrt) >= len(asked.wrt))
+    fitting = (one for one in others if asked and one.question and len(one.question.wrt) >= len(asked.wrt)
+               and (found[0].assumes_loss or not one.assumes_loss))  # fmt: skip
     return [next(fitting, found[0]), *found[1:]]
 
 
 def without_parts(found: Sequence[Proposal]) -> list[Proposal]:
     """Proposals without those that ask of nothing but a part of what another one asks of as a whole, without layers of
-    whose arrays a loss asks, and without those of nothing but measurements.
+    one of whose arrays a loss asks, and without those of nothing but measurements.
     """
     wholes = [{*one.question.wrt} for one in found if one.question and not one.question.forward]
 
     def is_part(asked: Question | None) -> bool:
-        if asked is None or any(text.isidentifier() for text in asked.wrt):  # each function has an x of its own
+        own = [text for text in asked.wrt if not text.isidentifier()] if asked is not None else []
+        if asked is None or len(own) < len(asked.wrt) * (not asked.forward):  # each function has an x of its own
             return False
-        return any(
-            whole > {*asked.wrt} or (asked.forward and all(
-                any(stands_in(one, root) or stands_in(root, one) for one in whole) for root in asked.wrt))
-            for whole in wholes
-        )  # fmt: skip
+        return any(whole > {*own} if not asked.forward else any(
+            stands_in(one, root) or stands_in(root, one) for one in whole for root in own) for whole in wholes)
 
     return [one for one in found if not is_part(one.question) and not is_of_measurements(one)]
 
@@ -316,9 +305,16 @@ def of_opened(source: str, again: Again) -> list[Proposal]:
         if is_partial(found):
             found, _ = search.steps()
             found, _ = apart(found, search)
-        if found:
-            return [replace(proposal, source=text.run, notes=(OPENED, *proposal.notes)) for proposal in found]
+        if any(one.is_likely for one in found):
+            return opened_ones(found, text)
+        rounds = list(of_rounds(script, text.whole, again))
+        return rounds if not found or any(one.is_likely for one in rounds) else opened_ones(found, text)
     return list(of_rounds(script, text.whole, again))
+
+
+def opened_ones(found: Sequence[Proposal], text: Opened) -> list[Proposal]:
+    """Proposals found where a script was run up to where it trains."""
+    return [replace(proposal, source=text.run, notes=(OPENED, *proposal.notes)) for proposal in found]
 
 
 OPENED = "what stands under the main guard, and in functions that are called once, was run up to where it trains"

@@ -118,7 +118,7 @@ class StepSearch(FunctionSearch):
         question = Question(descent.of, descent.loss.text, step.gradients(descent, rate))
         found = self.proposal(question, united([*setup, *call.setup]), resolver)
         is_known = descent.is_exact and descent.loss.named and rates.closeness(descent) > 1
-        notes = (*said_of(descent, rate, call.text), *found.notes)
+        notes = (*said_of(descent, rate, step), *found.notes)
         return descent, replace(
             found, expression=call.text, notes=notes, followed=descent.followed if is_known else 0)
 
@@ -273,13 +273,18 @@ def losses_in(result: Any, text: str, names: Sequence[str]) -> list[Measure]:
     return found
 
 
-def said_of(found: Descent, rate: str, call: str) -> list[str]:
-    """What is to be known of gradients that are what a step changes."""
+def said_of(found: Descent, rate: str, step: Step) -> list[str]:
+    """What is to be known of gradients that are what a step changes or leaves."""
+    call = step.call.text
     over = "" if rate == "1" else f", over {rate},"
     said = [] if found.is_held else [
         f"what {call} changes{over} is taken for the {'negative ' if found.ascends else ''}gradients"]  # fmt: skip
     if left := [item.text for item in found.moved if item.text not in found.of]:
         said.append(f"{NOT_CHECKED}: {', '.join(left)}, of which no gradient was found")
+    beside = step.beside(found) if found.is_held else []
+    if beside:
+        said.append(f"{NOT_CHECKED}: {', '.join(beside)} of what {call} gives, of which it is not known what they are "
+                    "gradients of")  # fmt: skip
     is_made = bool(found.loss.formula) or not (found.loss.named or found.loss.text.isidentifier())
     if is_made and found.agreeing:
         said.append(f"{NO_LOSS}: they are those of {found.loss.called or found.loss.text}")

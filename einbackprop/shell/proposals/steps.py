@@ -454,6 +454,12 @@ class Step:
                      if value.shape == item.before.shape and text != item.text and text not in taken
                      and is_decayed(item.before, value, ways, rises, multiple)), "")  # fmt: skip
 
+    def beside(self, found: Descent) -> list[str]:
+        """The arrays that the step leaves in one tuple or list with gradients that it leaves, and are none of these."""
+        within = {numberless(text) for text in found.held.values()} & {numberless(text) for text in self.left}
+        return [text for text in self.holders if text not in found.held.values()
+                and numberless(text) in within and re.fullmatch(r"found(\[\d+\])+", text)]  # fmt: skip
+
     def gradients(self, found: Descent, rate: str, news: str = "", olds: str = "") -> str:
         """The expression of the gradients: what the step leaves, or what was, less what is after it, over the rate."""
         if found.is_held:
