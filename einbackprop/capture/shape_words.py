@@ -104,7 +104,10 @@ def name_axes(recorder: Recorder, held: Held, words: Words, found: dict[Axis, di
 @functools.lru_cache(maxsize=256)
 def spoken_in(text: str) -> Spoken:
     """What a text says of the axes of its arrays."""
-    nodes = list(ast.walk(statements_of_text(text).tree))
+    tree = statements_of_text(text).tree
+    if not tree.body:  # no Python
+        return Spoken({}, {}, ())
+    nodes = list(ast.walk(tree))
     comments = dict(comments_of(text))
     defined = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     functions = tuple((node.lineno, last_line(node)) for node in defined)

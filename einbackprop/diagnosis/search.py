@@ -72,14 +72,16 @@ def found_by(search: Round) -> Repair | None:
     missing, what is rare is not tried."""
     is_unbound = isinstance(search.localization.raised, NameError)  # another name may be meant
     misspelled = search.best(TIERS[:1]) if is_unbound else None
-    left_out = of_lost_update if is_left_out(search) else None
-    found = misspelled or of_omission(search) or (left_out and left_out(search))
+    found = misspelled or of_omission(search)
+    is_tried = found is None and is_left_out(search)
+    if is_tried:
+        found = of_lost_update(search)
     found = found or search.best(TIERS[:1]) or of_own_value(search)
     if found is None or found.edit.removed or found.cost > MOVED:  # what is too much may be too early
         found = of_order(search) or found
     if found is not None or search.hole is not None or search.is_lost:
         return found
-    found = of_missing_terms(search) or of_lost_update(search) or search.best(TIERS[1:])
+    found = of_missing_terms(search) or (None if is_tried else of_lost_update(search)) or search.best(TIERS[1:])
     for rarer in (of_whole_value, of_unused, Round.of_parts, of_two):
         if found is None and not search.judge.is_late:
             found = rarer(search)

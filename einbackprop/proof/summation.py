@@ -225,7 +225,8 @@ def _determines(bracket: Atom, k: Index) -> bool:
 
 def _beside(atoms: Product, atom: Atom, context: Context) -> Terms | None:
     """A sum with equations, by what else stands in a product."""
-    return _picked(atoms, atom, context) or _excluded(atoms, atom, context)
+    picked = _picked(atoms, atom, context)  # a sum of no terms is a result too: it is zero
+    return _excluded(atoms, atom, context) if picked is None else picked
 
 
 def _excluded(atoms: Product, atom: Atom, context: Context) -> Terms | None:
