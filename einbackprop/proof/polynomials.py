@@ -7,7 +7,7 @@ canonically. Everything here keeps the value: what is not recognised as equal st
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..core.collecting import summed
@@ -38,10 +38,13 @@ class Context:
         Sums over an index that the caller declared to be a number, by the digest of their head.
     rests : dict
         The assumptions used so far (an ordered set).
+    heads : dict
+        Every head, by its digest.
     unrelated : set
         Pairs of equations, with the indices that they share, of which one says nothing simple beside the other.
     relations : dict
-        What sums with equations are to one another, by their heads and the indices that they share.
+        What sums with equations are to one another, by their heads and the indices that they share, and what that rests
+        on.
     most_terms, most_steps : int
         Beyond these, comparing ends undecided.
     """
@@ -51,12 +54,16 @@ class Context:
     rests: dict[str, None] = field(default_factory=dict)
     heads: dict[bytes, Head] = field(default_factory=dict)
     unrelated: set[tuple[Any, ...]] = field(default_factory=set)
-    relations: dict[tuple[Any, ...], str | None] = field(default_factory=dict)
+    relations: dict[tuple[Any, ...], tuple[str | None, Mapping[str, None]]] = field(default_factory=dict)
     most_terms: int = 2000
     most_steps: int = 100_000
     steps: int = 0
     depth: int = 0
     serial: int = FIRST_BOUND
+
+    def renewed(self, most_terms: int, most_steps: int) -> "Context":
+        """A context in which nothing was used yet, with the heads, and what they are to one another, of this one."""
+        return replace(self, rules={}, rests={}, most_terms=most_terms, most_steps=most_steps, steps=0)
 
     def fresh(self, dimension: int) -> Index:
         """An index that is used nowhere else."""

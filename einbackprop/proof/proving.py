@@ -24,7 +24,7 @@ from ..core.recurrences import plain
 from ..errors import EinbackpropError, UndecidedError
 from ..notation.index_notation import equation_text
 from .expansion import Expansion
-from .indices import Head, Index, dimension_of, index, indices_of, number_dimensions
+from .indices import Index, dimension_of, index, indices_of, number_dimensions
 from .induction import Atoms, atoms_of, carried_values
 from .polynomials import ONE_ENTRY, Context, Monomial, Terms, substitute, without
 
@@ -113,8 +113,7 @@ class Prover:
         self.arrays = arrays
         # for either side: what a value was proved to be, the axes that go with that one's, what it rests on
         self.known: tuple[dict[str, Known], dict[str, Known]] = ({}, {})
-        self.heads: dict[bytes, Head] = {}
-        self.unrelated: set[tuple[Any, ...]] = set()
+        self.context = Context(sizes=self.numbering.sizes)
         self.carried = [*carried_values(self.sides[: 1 if other is program else 2])]
         self.atoms, self.rests = atoms_of(self.carried, (), self.numbers, self.expansions_with)
         self.full = self.expansions(QUICK)
@@ -154,10 +153,7 @@ class Prover:
 
     def expansions(self, patience: tuple[int, int]) -> tuple[Expansion, Expansion]:
         """The two programs, in one context, with nothing known."""
-        context = Context(
-            sizes=self.numbering.sizes, most_terms=patience[0], most_steps=patience[1],
-            heads=self.heads, unrelated=self.unrelated,
-        )  # fmt: skip
+        context = self.context.renewed(*patience)
         first, second = (
             Expansion(program, context, self.numbers[side], *self.standing(side, {}),
                       prefix="" if self.sides[0] is program else "2 ")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 from ..core.collecting import summed
 from ..errors import UndecidedError
@@ -104,8 +104,7 @@ def _simplify_brackets(
 
 def _together(first: Atom, second: Atom, context: Context) -> Terms | None:
     """What the second of two equations says beside the first, if that is an equality of two indices or nothing."""
-    names = {i: k for k, i in enumerate(dict.fromkeys(first[1] + second[1]))}
-    pattern = first[0], second[0], *[names[i] for i in first[1] + second[1]]
+    pattern = _pattern(first, second)
     if pattern in context.unrelated or first[0].make is None:
         return None
     (p,), _ = opened(*first, context)
@@ -118,6 +117,12 @@ def _together(first: Atom, second: Atom, context: Context) -> Terms | None:
         context.rests = dict(rests)  # what is not used rests on nothing
     context.unrelated.add(pattern)
     return None
+
+
+def _pattern(first: Atom, second: Atom) -> tuple[Any, ...]:
+    """The heads of two atoms, and which indices they share: all that what one says of the other depends on."""
+    names = {i: k for k, i in enumerate(dict.fromkeys(first[1] + second[1]))}
+    return first[0], second[0], *[names[i] for i in first[1] + second[1]]
 
 
 def _substitute_position(
@@ -239,19 +244,31 @@ def _excluded(atoms: Product, atom: Atom, context: Context) -> Terms | None:
         equations = other[0].lead if other[0].kind == "sum" else other[0].name == "zero"
         if other == atom or not equations or exponent <= 0 or set(atom[1]).isdisjoint(other[1]):
             continue
-        names = {i: k for k, i in enumerate(dict.fromkeys(atom[1] + other[1]))}
-        pattern = atom[0], other[0], *[names[i] for i in atom[1] + other[1]]
-        if pattern not in context.relations:
-            context.relations[pattern] = _relation(atom, other, context)
-        relation = context.relations[pattern]
+        relation = _relation(atom, other, context)
         if relation is not None:
             context.note(IN_RANGE)
             return {} if relation == "apart" else normalise(without(atoms, atom), context)
     return None
 
 
-def _relation(atom: Atom, other: Atom, context: Context) -> Literal["apart", "mask"] | None:
-    """Whether the equations of two sums exclude one another, or the first sum is the mask of what the other one has."""
+def _relation(atom: Atom, other: Atom, context: Context) -> str | None:
+    """Whether the equations of two sums exclude one another, "apart", or the first sum is the "mask" of what the other
+    one has: found out once.
+    """
+    pattern = _pattern(atom, other)
+    if pattern not in context.relations:
+        used, context.rests = context.rests, {}
+        try:
+            context.relations[pattern] = _related(atom, other, context), context.rests
+        finally:
+            context.rests = used
+    relation, rests = context.relations[pattern]
+    if relation is not None:
+        context.rests |= rests
+    return relation
+
+
+def _related(atom: Atom, other: Atom, context: Context) -> Literal["apart", "mask"] | None:
     (first, bound), (second, _) = (_opened_product(a, context) for a in (atom, other))
     for ours in (a for a in first if a[0].name == "zero"):
         for theirs in (a for a in second if a[0].name == "zero"):
