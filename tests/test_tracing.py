@@ -715,10 +715,24 @@ def test_made_arrays(seed: int, n: int, m: int) -> None:
                 x * (rows < columns),
                 np.array(3.0) * y,
                 np.indices((n, m))[0] * x,
+                np.mgrid[:n, 1:m + 1].sum(0) * x,
+                np.ogrid[0:1:5j][:, None] * y,
             ),
+            x[tuple(np.ogrid[:n, :m])] + x[tuple(np.mgrid[:n, :m])],
+            x[np.r_[0:n, 0]],
+            np.c_[0:n, x],
         )
 
     check(function, array(seed, (n, m)), array(seed + 1, (n,)))
+
+
+def test_positions_along_axes_are_read_as_positions() -> None:
+    def picked(x: Any) -> Any:
+        N, T = x.shape
+        rows, times = np.ogrid[:N, :T]
+        return x[rows, times] * 2
+
+    assert "return[n,t] = 2 x[n,t]" in str(eb.read(picked, np.ones((3, 4))))
 
 
 def test_windows() -> None:

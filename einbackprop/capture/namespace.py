@@ -17,6 +17,7 @@ from numpy.lib import stride_tricks
 
 from ..errors import TraceError
 from . import creation, dispatch, joining, pointwise
+from .grids import Grid, Joined, stepped
 from .memory import is_traced
 from .pointwise import Selection
 from .recorder import Recorder
@@ -140,13 +141,19 @@ def numpy_for(recorder: Recorder, numpy: ModuleType, random: ModuleType) -> Modu
         return joining.strided(recorder, x, shape, strides, value.copy()) if is_traced(x) else value
 
     tricks = Module(stride_tricks, {"as_strided": as_strided}, wrapped)
+    made = makers(recorder)
+    counted = functools.partial(stepped, made["arange"])
     return Module(
         numpy,
         {
-            **makers(recorder),
+            **made,
             **shape_readers(recorder),
-            "c_": Joined(recorder, -1),
-            "r_": Joined(recorder, 0),
+            "c_": Joined(recorder, counted, -1),
+            "r_": Joined(recorder, counted, 0),
+            "ogrid": Grid(counted, sparse=True),
+            "mgrid": Grid(counted, sparse=False),
+            "indices": lambda dimensions, dtype=int, sparse=False: Grid(counted, sparse)[
+                tuple(slice(0, n) for n in dimensions)],
             "vectorize": functools.partial(Vectorized, recorder),
             "linalg": Module(np.linalg, {}, wrapped),
             "random": Module(random, generators(random), wrapped),
@@ -427,20 +434,3 @@ def shape_readers(recorder: Recorder) -> dict[str, Any]:
         return product_of_sizes(found) if axis is None else found[axis]
 
     return {"prod": prod, "shape": shape, "size": size, "ndim": lambda a: int(np.ndim(unwrap(a)))}
-
-
-class Joined:
-    """``np.c_`` and ``np.r_`` of arrays."""
-
-    def __init__(self, recorder: Recorder, axis: int) -> None:
-        self.recorder, self.axis = recorder, axis
-
-    def __getitem__(self, parts: Any) -> Any:
-        parts = parts if isinstance(parts, tuple) else (parts,)
-        if not creation.has_traced(parts):
-            return creation.given_out(self.recorder, (np.c_ if self.axis else np.r_)[unwrap(parts)])
-        wide = [np.r_[part] if isinstance(part, slice) else part for part in parts]
-        arrays = [creation.as_array(self.recorder, part, None, False) for part in wide]
-        if self.axis:
-            arrays = [a[:, None] if len(a.axes) == 1 else a for a in arrays]
-        return np.concatenate([np.atleast_1d(a) for a in arrays], axis=self.axis)
