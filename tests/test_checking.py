@@ -254,14 +254,14 @@ def test_no_finite_loss_is_undecided() -> None:
 
 def test_an_epsilon_in_one_of_the_two_is_named() -> None:
     def loss(w: Any, t: Any) -> Any:
-        p = 1 / (1 + np.exp(-np.linalg.tensorsolve(np.eye(3), w)))  # it is not read, so the lines are not judged
-        return -(t * np.log(p + 1e-8)).sum()
+        p = np.exp(np.linalg.tensorsolve(np.eye(3), w))  # it is not read, so the lines are not judged
+        return (t * np.sqrt(p + 1e-8)).sum()
 
-    report = check(loss, lambda w, t: -t / (1 + np.exp(w)), np.zeros(3), np.array([0.3, 0.2, 0.7]))
+    report = check(loss, lambda w, t: t * np.sqrt(np.exp(w)) / 2, np.zeros(3), np.array([0.3, 0.2, 0.7]))
     assert report.gradients[0].verdict == "wrong"
     note = report.gradients[0].note
     assert note.startswith("it is off by only ")
-    assert note.endswith("e-08 of the largest entry: does a small constant, as in log(p + 1e-8), stand in "
+    assert note.endswith("e-09 of the largest entry: does a small constant, as in log(p + 1e-8), stand in "
                          "one of the two functions and not in the other?")
 
 

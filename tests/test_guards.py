@@ -112,3 +112,21 @@ def test_a_guard_of_a_division_is_forgiven_where_it_changes_next_to_nothing(
     (found,) = eb.check(alignment, slopes if wrong else right, *arrays).gradients
     assert found.verdict == verdict
     assert bool(found.note.endswith("of its largest entry") and "before it divides" in found.note) is not bool(wrong)
+
+
+@pytest.mark.parametrize(("factor", "verdicts"), [("", ["right", "right"]), ("* 1.1", ["wrong", "right"])])
+def test_where_the_loss_saturates_a_guard_accuses_nothing(
+    factor: str, verdicts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores are large: at the states that are drawn the guard is larger than the probability."""
+    undiagnosed(monkeypatch)
+
+    def loss(W: Any, b: Any, X: Any, Y: Any) -> Any:
+        return -np.sum(Y * np.log(softmax(30 * (X @ W + b)) + 1e-8))
+
+    def gradients(W: Any, b: Any, X: Any, Y: Any) -> Any:
+        d = 30 * (softmax(30 * (X @ W + b)) - Y)
+        return eval(f"X.T @ d {factor}", {"X": X, "d": d}), d.sum(axis=0)
+
+    report = eb.check(loss, gradients, W, np.zeros(4), X, Y, wrt=(0, 1))
+    assert [found.verdict for found in report.gradients] == verdicts, str(report)

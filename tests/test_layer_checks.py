@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import einbackprop as eb
-from einbackprop.checking.matching import is_gradient_of
+from einbackprop.checking.matching import Target, is_gradient_of, match
 from einbackprop.checking.reports import Report
 from einbackprop.errors import OptionError, ScriptError
 from einbackprop.shell.command import main
@@ -380,3 +380,13 @@ def test_a_narrow_layer_has_a_narrow_cotangent() -> None:
 )
 def test_how_gradients_are_called(path: Any, target: Any, strict: bool, expected: bool) -> None:
     assert is_gradient_of(path, target, strict) is expected
+
+
+def test_a_name_says_more_than_a_place() -> None:
+    """Of ``dx, {"W": …, "U": …}`` the first is not taken for W's, which is called so."""
+    targets = [Target("p['W']", ("p", "W"), (0,), (2,)), Target("p['U']", ("p", "U"), (1,), (2,))]
+    dx, dW, dU = np.zeros(2), np.ones(2), np.full(2, 2.0)
+    found = match((dx, {"W": dW, "U": dU}), targets, lambda _: None, lambda: 0.0)
+    assert found.values["p['W']"] is dW
+    assert found.values["p['U']"] is dU
+    assert found.extra == ["[0]"]

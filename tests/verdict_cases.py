@@ -136,10 +136,6 @@ def stale_gradient(W: Any, X: Any, z: Any) -> Any:
 add("differs, stale", lambda W, X, z: squares(W, X), stale_gradient, W, X, X @ W)
 
 
-def logistic(w: Any, X: Any) -> Any:
-    return -np.mean(np.log(1 / (1 + np.exp(-X @ w)) + 1e-5))
-
-
 def guarded(w: Any, X: Any) -> Any:
     return -np.mean(np.log(1 / (1 + np.exp(-X @ w)) + 1e-4))
 
@@ -149,7 +145,15 @@ def logistic_gradient(w: Any, X: Any) -> Any:
     return X.T @ (p - 1) / len(X)
 
 
-add("differs, slight, unread", logistic, logistic_gradient, w, X, until=LINES)
+def rooted(w: Any, X: Any) -> Any:
+    return np.mean(np.sqrt(np.exp(X @ w) + 1e-5))
+
+
+def rooted_gradient(w: Any, X: Any) -> Any:
+    return X.T @ np.sqrt(np.exp(X @ w)) / (2 * len(X))
+
+
+add("differs, slight, unread", rooted, rooted_gradient, w, X, until=LINES)
 add("misshapen, broadcasts", guarded, lambda w, X: logistic_gradient(w, X)[None], w, 4 * X)  # a guard excuses no shape
 add("guard, differs", guarded, logistic_gradient, w, 4 * X)
 add("differs, derived", lambda w: np.sum(np.abs(w)), np.sign, w, steep=1.5)
@@ -157,10 +161,10 @@ add("differs, derived", lambda w: np.sum(np.abs(w)), np.sign, w, steep=1 + 9.5e-
 
 
 def solved(w: Any) -> Any:
-    return -np.sum(np.log(1 / (1 + np.exp(-np.linalg.tensorsolve(np.eye(3), w))) + 1e-8))
+    return np.sum(np.sqrt(np.exp(np.linalg.tensorsolve(np.eye(3), w)) + 1e-8))
 
 
-add("differs, tiny", solved, lambda w: -1 / (1 + np.exp(w)), w)
+add("differs, tiny", solved, lambda w: np.sqrt(np.exp(w)) / 2, w)
 add("differs", squares, lambda W, X: squares_gradient(W, X) + np.sin(W), W, X)
 add("differs", squares, lambda W, X: squares_gradient(W, X) + np.sin(W) * (np.arange(6).reshape(3, 2) == 4), W, X,
     is_guess=True)  # of which most is right

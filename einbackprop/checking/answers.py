@@ -9,7 +9,7 @@ import numpy as np
 
 from einbackprop.checking import naming
 from einbackprop.checking.analytic import HALF, SINGLE, narrow_noise
-from einbackprop.checking.certifying import AMPLIFICATION, Reference, number, rounded, salts
+from einbackprop.checking.certifying import AMPLIFICATION, SAMPLES, Reference, number, rounded, salts
 from einbackprop.checking.comparing import Returned
 from einbackprop.checking.draws import Drawing, Function, value
 from einbackprop.checking.matching import Matching, Target, match
@@ -41,6 +41,7 @@ class User:
     narrow: tuple[float, ...] = (SINGLE,)
     narrow_loss: tuple[float, ...] = (SINGLE,)
     slopes: Mapping[Path, float] = field(default_factory=dict)
+    samples: int = SAMPLES
     unfit: dict[str, Facts] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
@@ -53,7 +54,7 @@ class User:
         if not targets:
             return {}
         exact = self.matched(called(self.gradients, state, "the gradients"), state)
-        tried = () if self.chance else salts(rng)
+        tried = () if self.chance else salts(rng, self.samples)
         runs = [run for salt in tried if (run := self._disturbed(state, salt)) is not None]
         answers = {}
         for target in targets:
@@ -148,6 +149,7 @@ def rehearse(
     user = User(loss, gradients, source, targets, narrow=narrow, narrow_loss=narrow)
     if like is not None:
         user.narrow, user.narrow_loss, user.slopes = like.narrow, like.narrow_loss, like.slopes
+        user.samples = like.samples
     by_chance = _note_randomness(user, state, (first_loss, second_loss), (result, again))
     matching = user.matched(result, state)
     if matching.missing or matching.unclear:  # what the loss does not read needs no gradient

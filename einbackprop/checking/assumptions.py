@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from einbackprop.core.progress import Progress
+from einbackprop.core.visible import ranges
 from einbackprop.diagnosis.review import Review
 
 from .comparing import DIRECTIONS, SAMPLED
@@ -58,8 +59,7 @@ def _about_values(problem: Problem, decision: Decision, drawing: Drawing) -> Ite
     sizes = "those of the letters in --setup are ours" if problem.elsewhere else "sizes are yours"
     yield f"{drawn}; {sizes}."
     if drawing.data:
-        told = ", ".join(f"{problem.label(path)} ({WORDS[kept.kind]})"
-                         for path, kept in drawing.data.items())
+        told = ", ".join(ranges((problem.label(path), f"({WORDS[kept.kind]})") for path, kept in drawing.data.items()))
         yield f"Data: yours, and in one draw redrawn: {told}."
     yield from problem.notes
     if drawing.kept:

@@ -39,6 +39,8 @@ SAMPLES = 6
 LEVELS = 10
 FIRST_STEP = 2.0**-3
 FINE = 2.0**-15  # of the first step
+NEAR = 2.0**-10  # of the first step
+ENOUGH = 1e-10  # to which differences are refined that are compared with a complex step
 ALONE = 2.0**-10  # an array with a slope that is smaller beside the largest has a self-check of its own
 FITTED = 12  # differences through which a polynomial is laid
 LOST = 2.0**-20  # an entry that is smaller beside the largest would be lost in a step that is right for that one
@@ -74,6 +76,8 @@ class Reference:
         The eps of dtypes narrower than float64 that may round inside the loss, the widest first.
     slopes
         How large the slopes of the arrays are, as another reference of the same loss has found; None where unknown.
+    samples
+        How many noisy runs show what rounding does.
 
     Raises
     ------
@@ -85,8 +89,9 @@ class Reference:
         self, loss: Loss, state: Any, paths: tuple[Path, ...], rng: np.random.Generator,
         narrow: tuple[float, ...] = (SINGLE,),
         slopes: Mapping[Path, float] | None = None,
+        samples: int = SAMPLES,
     ) -> None:  # fmt: skip
-        self.narrow = narrow
+        self.narrow, self.samples = narrow, samples
         self.slopes = dict(slopes or {})
         self._known: dict[Path, np.ndarray] = {}
         self._entries: dict[tuple[Path, tuple[int, ...]], Slope] = {}
@@ -113,7 +118,7 @@ class Reference:
     @cached_property
     def _plain(self) -> tuple[float, float]:
         """What one rounding of each operation does to the loss, usually and at most."""
-        moved = [self._noisy_value(salt) - self.value for salt in salts(self.rng)]
+        moved = [self._noisy_value(salt) - self.value for salt in salts(self.rng, self.samples)]
         finite = sorted(abs(move) / AMPLIFICATION for move in moved if np.isfinite(move))
         eps = float(np.finfo(float).eps)
         # in a run or two a narrow dtype rounds the other way; np.median would import np.ma
@@ -176,17 +181,17 @@ class Reference:
         """Return the slope with an error that counts rounding inside the loss, measured."""
         if not self.analytic:
             return slope
-        kinds = [noisy(AnalyticArray, salt, AMPLIFICATION) for salt in salts(self.rng)]
+        kinds = [noisy(AnalyticArray, salt, AMPLIFICATION) for salt in salts(self.rng, self.samples)]
         moved = [abs(self._complex_step(directions, kind) - slope.value) for kind in kinds]
         return Slope(slope.value, slope.error + 8 * max(moved) / AMPLIFICATION)
 
-    def difference(self, directions: Directions, first: float | None = None) -> Slope:
-        """Return the extrapolated central difference, from a first step on."""
+    def difference(self, directions: Directions, first: float | None = None, enough: float = 0.0) -> Slope:
+        """Return the extrapolated central difference, from a first step on, refined until it is known well enough."""
         def ratio(step: float) -> float:
             ahead, behind = self._shifted(directions, step), self._shifted(directions, -step)
             return (ahead - behind) / (2 * step)
 
-        slope = _extrapolated(ratio, 4.0, first or self._first_step(directions), self.rounding)
+        slope = _extrapolated(ratio, 4.0, first or self._first_step(directions), self.rounding, enough)
         if first is not None or not self._narrow:
             return slope
         return min(slope, self._fitted(directions), key=lambda slope: slope.error)
@@ -209,6 +214,16 @@ class Reference:
                     best = Slope(value, error)
                 previous = value
         return best
+
+    def near(self, directions: Directions) -> Slope:
+        """Return a central difference at a small step, with what it differs by from that at half of it for its error:
+        four runs, for what can be off by a lot.
+        """
+        step = NEAR * self._first_step(directions)
+        first, second = ((self._shifted(directions, size) - self._shifted(directions, -size)) / (2 * size)
+                         for size in (step, step / 2))  # fmt: skip
+        error = abs(first - second) + 2 * self.rounding / step
+        return Slope(second, error if np.isfinite(error) else np.inf)
 
     def fine(self, directions: Directions) -> Slope:
         """Return the central difference at steps so small that hardly a kink is between them.
@@ -288,7 +303,7 @@ class Reference:
 
     def _survives(self, directions: Directions) -> bool:
         exact = self._complex_step(directions, AnalyticArray)
-        slope = self.difference(directions)
+        slope = self.difference(directions, enough=ENOUGH)
         if abs(exact - slope.value) <= 4 * slope.error + 1e-9 * abs(exact):
             return True
         slope = self.fine(directions)
@@ -361,9 +376,9 @@ def rounded(array: Any, salt: int) -> Any:
     return moved.view(noisy(RoundedArray, salt, AMPLIFICATION))
 
 
-def salts(rng: np.random.Generator) -> list[int]:
+def salts(rng: np.random.Generator, count: int = SAMPLES) -> list[int]:
     """Return the salts of as many noisy runs as an estimate of rounding takes."""
-    return [int(salt) for salt in rng.integers(2**63, size=SAMPLES)]
+    return [int(salt) for salt in rng.integers(2**63, size=count)]
 
 
 def _carrying(state: Any, kind: type[AnalyticArray], directions: Directions, step: float) -> Any:
@@ -394,9 +409,10 @@ def number(result: Any) -> complex:
 
 
 def _extrapolated(
-    ratio: Callable[[float], float], order: float, step: float, rounding: float
+    ratio: Callable[[float], float], order: float, step: float, rounding: float, enough: float = 0.0
 ) -> Slope:
-    """Extrapolate difference ratios at halved steps to step 0, and keep the most certain one.
+    """Extrapolate difference ratios at halved steps to step 0, and keep the most certain one, or the first that is
+    known to ``enough`` of itself.
 
     `order` is the factor by which the leading error falls as the step is halved: 4 for central
     ratios, 2 for one-sided ones. A column removes one power of it.
@@ -411,7 +427,7 @@ def _extrapolated(
             error = max(abs(row[-1] - row[-2]), abs(row[-1] - coarse)) + noise
             if error < best.error:
                 best = Slope(row[-1], error)
-        if noise > best.error:
+        if noise > best.error or best.error <= enough * abs(best.value):
             break
         previous, step = row, step / 2
     return best

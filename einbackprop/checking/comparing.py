@@ -29,6 +29,8 @@ MOST_LINES = 40_000  # of the user's run for that in the loss, at one draw and i
 RUNS = {"complex step": 1, "differences": 6}  # of the loss for the slope of one entry
 SAMPLED = 6
 DIRECTIONS = 3
+NEAR = 0.01
+"""How far a difference may be from the complex step, beside what is yours, for there to be no kink."""
 PLAIN = 1e6  # times more than rounding of what is returned: no rounding inside the loss makes up for that
 SETTLED = 8  # how many of the entries that disagree are looked into before giving up
 
@@ -209,6 +211,8 @@ def _settled(reference: Reference, path: Path, probe: _Probe) -> Found:
     """Decide a disagreement: rounding after all, a kink, a mistake, or not to be decided."""
     directions: Directions = {path: probe.direction}
     is_far, sure = probe.excess > PLAIN, None
+    if is_far and reference.analytic and _is_plainly_off(reference, directions, probe):
+        return "differs"
     if is_far and not reference.analytic:
         refined = sure = reference.surest(directions)
     else:  # of what is off by far more than rounding differences tell enough, which are taken below
@@ -228,6 +232,15 @@ def _settled(reference: Reference, path: Path, probe: _Probe) -> Found:
     if replace(probe, reference=difference).excess > 1:
         return "differs"
     return "uncertain" if np.isfinite(refined.value) else "agrees"
+
+
+def _is_plainly_off(reference: Reference, directions: Directions, probe: _Probe) -> bool:
+    """Whether two central differences are so near to the complex step beside what is yours that neither a kink nor a
+    fault of the reference is the reason: at a kink they are off by about as much as the slopes on its sides differ.
+    """
+    gap = abs(probe.yours.value - probe.reference.value)
+    near = reference.near(directions)
+    return bool(abs(near.value - probe.reference.value) + near.error <= NEAR * gap)
 
 
 def _located(reference: Reference, path: Path, yours: Returned, probe: _Probe) -> _Probe:

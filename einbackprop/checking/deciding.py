@@ -28,6 +28,8 @@ from .scaling import unscaled
 from .trials import History, Trial, compare_all, facts_of, right_among
 from .verdicts import Facts, Finding
 
+FEW = 3
+"""Noisy runs that show what rounding does in slow code: each takes ten times as long as a plain one."""
 SLOW = 3000
 """Lines that the loss runs from which on a gradient is compared along a few directions alone."""
 
@@ -148,6 +150,7 @@ def _compare(decision: Decision, seed: int, has_limit: bool) -> None:
     decision.history = {target.name: [] for target in targets}
     _, told = counted(partial(user.loss, duplicate(state)))
     lines = max(told * len(targets), 1)
+    user.samples = FEW if told > SLOW else user.samples
     is_long = told > SLOW or lines * SAMPLED > MOST_LINES  # directions tell as much as few entries do
     if has_limit or is_long:
         _compare_coarsely(decision, drawing, seed, is_slow=told > SLOW)

@@ -7,19 +7,24 @@ code of the functions that take logarithms, and the loss is run without it.
 from __future__ import annotations
 
 import dis
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from types import CodeType, FunctionType
 from typing import Any
 
+import numpy as np
+
+from ..core.nesting import Path, duplicate
 from ..world import Runner
-from .draws import Draw, Drawing
+from .draws import Drawing
 from .relations import SMALL, at_scale
-from .trials import Trial, right_among
+from .trials import History, Trial, right_among
 
 LARGEST = 1e-4
 """A constant that is larger is no guard."""
+SCALES = (1.0, 0.5, 0.25, 0.125)
+"""By how much what gradients are of is made smaller, until the loss without its guards is finite."""
 LOGARITHMS = frozenset(("log", "log2", "log10"))
 
 
@@ -79,20 +84,44 @@ def without(code: CodeType, guards: set[float]) -> CodeType:
         0.0 if type(value) is float and value in guards else value for value in code.co_consts))  # fmt: skip
 
 
-def right_but_for_guards(trial: Trial, draws: list[Draw], drawing: Drawing) -> Mapping[str, str]:
-    """What is to be said of the wrong gradients that are those of the loss without its guards, by name.
+def right_but_for_guards(trial: Trial, history: Mapping[str, History], drawing: Drawing) -> Mapping[str, str]:
+    """What is to be said of those gradients that differ, and are those of the loss without its guards, by name.
 
-    It is compared at the states of the check, and where what the gradients are of is small: elsewhere a loss without
-    guards may be infinite.
+    They are compared at the states at which they differ and the guards tell, where what they are of is made smaller
+    until the loss without guards is finite, and where that is small.
     """
     loss, constants = unguarded(trial.user.loss)
-    wrong = {*trial.wrong}
-    if not (wrong and constants):
+    if not constants:
         return {}
-    targets = [target for target in trial.targets if target.name in wrong]
+    off = [(name, draw, outcome) for name, found in history.items() for draw, outcome in found
+           if outcome.found == "differs"]  # fmt: skip
+    drawn = {id(draw): draw.state for _, draw, _ in off}
+    bare, own = ({key: float(run(duplicate(state))) for key, state in drawn.items()} for run in (
+        loss, trial.user.loss))  # fmt: skip
+    near = {name: draw for name, draw, outcome in off if tells(bare[id(draw)], own[id(draw)], outcome.max_error)}
+    paths = drawing.parameters
+    each = {id(draw): draw for draw in near.values()}.values()
+    both = (replace(draw, state=state) for draw in each
+            for state in (made_finite(loss, draw.state, paths), at_scale(draw.state, paths, SMALL)))  # fmt: skip
     user = replace(trial.user, loss=loss, references=[])
-    both = (replace(draw, state=state) for draw in draws
-            for state in (draw.state, at_scale(draw.state, drawing.parameters, SMALL)))  # fmt: skip
+    right = right_among(user, drawing, both, [target for target in trial.targets if target.name in near])
     said = " and ".join(f"{constant:.3g}" for constant in constants)
-    right = right_among(user, drawing, both, targets)
     return dict.fromkeys(right, f"right, but for the {said} that the loss adds before it takes the logarithm")
+
+
+def made_finite(loss: Runner, state: Any, paths: Sequence[Path]) -> Any:
+    """A state with what gradients are of made smaller until a loss without its guards is finite, or as small as that is
+    tried.
+    """
+    smaller = [at_scale(state, paths, times) for times in SCALES]
+    return next((one for one in smaller if np.isfinite(loss(duplicate(one))).all()), smaller[-1])
+
+
+def tells(bare: float, own: float, error: float) -> bool:
+    """Whether what a loss is without its guards, and with them, may explain that a gradient is off by so much of its
+    largest entry: both change by about the guard over what is under the logarithm, of some samples or of one.
+
+    >>> tells(2.3, 2.3 - 1e-9, 0.1), tells(2.3, 2.3 - 1e-9, 1e-8), tells(float("inf"), 23.0, 0.5)
+    (False, True, True)
+    """
+    return not np.isfinite(bare) or abs(bare - own) > 1e-4 * error * abs(own)

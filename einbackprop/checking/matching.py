@@ -69,7 +69,7 @@ def match(
     if len(targets) == 1 and len(found) != 1 and _is_plain_list(result):
         with contextlib.suppress(ValueError):  # lists that are no rectangle are no array
             found = [((), np.array(result, dtype=float))]
-    if any(isinstance(step, str) for path, _ in found for step in path):
+    if any(_has_name(path) for path, _ in found):
         matching = _by_key(found, targets)
         if matching.values or len(found) != len(targets):
             return matching
@@ -84,7 +84,7 @@ def match(
 def _by_key(found: Found, targets: Sequence[Target]) -> Matching:
     left = list(targets)
     matching = Matching()
-    for path, leaf in found:
+    for path, leaf in sorted(found, key=lambda one: not _has_name(one[0])):  # a name says more than a place
         target = _target_of(path, left)
         if target is None:
             matching.extra.append(label(path[0], path[1:]) if isinstance(path[0], str) else label("", path))
@@ -93,6 +93,10 @@ def _by_key(found: Found, targets: Sequence[Target]) -> Matching:
             left.remove(target)
     matching.missing = [target.name for target in left]
     return matching
+
+
+def _has_name(path: Path) -> bool:
+    return any(isinstance(step, str) for step in path)
 
 
 def _target_of(path: Path, targets: Sequence[Target]) -> Target | None:
@@ -227,7 +231,7 @@ def _matched(returned: Any, targets: Sequence[Target], source: Any) -> Matching:
 def _is_named(returned: Any, targets: Sequence[Target], source: Any) -> bool:
     """Whether what was returned has names, and a gradient of each target among them."""
     found = list(leaves(returned))
-    if any(isinstance(step, str) for path, _ in found for step in path):
+    if any(_has_name(path) for path, _ in found):
         return True
     names = naming.returned(source, len(found)) or ()
     known = {name for spelled in names for name in naming.gradient_of(spelled)}

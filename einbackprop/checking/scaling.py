@@ -31,6 +31,8 @@ SAME = 1e-4
 SHORTER = 1e-5
 """By how much less than the loss says a gradient is shortened at least."""
 
+ALIKE = 1e-3
+"""How far multiples that were found for one entry and for all may be apart."""
 SEEN = 1e-5
 """Norms that are smaller than this, relative to the largest, are rounding, and so are their ratios."""
 STEPS = 60
@@ -65,7 +67,10 @@ def unscaled(
               *(at_scale(draws[0].state, drawing.parameters, times) for times in TIMES)]  # fmt: skip
     measured: list[dict[str, tuple[float, float]]] = []
     groups = [[*targets], *([target] for target in wrong)]  # all by one norm, or each by its own
-    for n, state in enumerate(states):
+    seen = [seen_at(draw, history) for draw in draws]  # of entries, which tell before anything is run
+    groups = [group for group in groups if all(
+        may_be_longer([ratios[target.name] for target in group if target.name in ratios]) for ratios in seen)]
+    for n, state in enumerate(states if groups else ()):
         there = measure(user, drawing, state, targets)
         if len(there) < len(targets):
             if n < len(draws):
@@ -74,6 +79,9 @@ def unscaled(
         measured.append(there)
         groups = [group for group in groups if may_be_kept(
             [together([one[target.name] for target in group]) for one in measured])]
+        if n < len(draws):
+            along = {name: (ratio, there[name][1]) for name, ratio in seen[n].items() if name in there}
+            groups = [group for group in groups if all(may_be_longer(along.get(t.name, ())) for t in group)]
         if not groups:
             return {}
     found: dict[str, tuple[float, History]] = {}
@@ -92,6 +100,23 @@ def unscaled(
             found |= {target.name: (kept, compared[target.name]) for target in group if target in wrong
                       and conclude(facts_of(user, target, compared[target.name])).verdict == "right"}  # fmt: skip
     return found
+
+
+def seen_at(draw: Draw, history: Mapping[str, History]) -> dict[str, float]:
+    """How many times as large as the user's the slope of the loss was found to be for an entry of each gradient that
+    differs at a draw, by name.
+    """
+    return {name: outcome.expected / outcome.yours if outcome.yours else float("nan") for name, found in history.items()
+            for one, outcome in found if one is draw and outcome.found == "differs"}  # fmt: skip
+
+
+def may_be_longer(ratios: Sequence[float]) -> bool:
+    """Whether the slopes of a loss may be one multiple of what was returned, and no smaller.
+
+    >>> may_be_longer([2.0, 2.0]), may_be_longer([2.0, 3.0]), may_be_longer([0.5]), may_be_longer([float("nan")])
+    (True, False, False, False)
+    """
+    return all(ratio > 1 - SHORTER and abs(ratio - ratios[0]) <= ALIKE * ratios[0] for ratio in ratios)
 
 
 def descended(user: User, state: Any, targets: Sequence[Target]) -> Any:
@@ -130,7 +155,8 @@ def measure(
     name, without gradients that are no numbers or have another shape.
     """
     given = user.matched(user.gradients(duplicate(state)), state).values
-    reference = Reference(user.loss, state, drawing.parameters, drawing.rng, user.narrow_loss, user.slopes)
+    reference = Reference(
+        user.loss, state, drawing.parameters, drawing.rng, user.narrow_loss, user.slopes, user.samples)
     found = {}
     for target in targets:
         value = np.asarray(given.get(target.name))

@@ -1,7 +1,8 @@
 """Smaller sizes at which the user's code is read: where it runs many statements, or its arrays are large.
 
 Every size that the code has is made smaller, alone or together with those near to it, wherever the code still runs and
-gives gradients of the right shapes. Sizes that are equal stay equal, and others stay different.
+gives gradients of the right shapes. Sizes that are equal stay equal, and others stay different. Lists, such as those of
+samples, keep their first entries.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from einbackprop.checking.answers import ORDER
 from einbackprop.checking.problems import Problem, counted, targets_of, with_arrays
 from einbackprop.checking.trials import Trial
 from einbackprop.core.collecting import grouped
-from einbackprop.core.nesting import Path, duplicate, get, leaves, rebuild, replaced, root
+from einbackprop.core.nesting import Attribute, Path, duplicate, get, leaves, rebuild, replaced, root
+from einbackprop.core.visible import ranges
 from einbackprop.errors import ScriptError
 from einbackprop.world import Raised
 
@@ -35,7 +37,7 @@ Sizes = Mapping[int, int]
 @dataclass(frozen=True)
 class Shrunk:
     """A problem at smaller sizes, and its trial there, without facts of its own; ``dead`` is what an earlier run has
-    left, ``others`` are states a little larger, at which a repair must hold as well.
+    left, ``others`` are states a little larger, at which a repair must hold as well, ``lists`` those that are shorter.
     """
 
     problem: Problem
@@ -43,17 +45,18 @@ class Shrunk:
     sizes: Sizes
     dead: Sequence[Path] = ()
     others: tuple[Any, ...] = ()
+    lists: tuple[Path, ...] = ()
 
     def state(self, state: Any) -> Any:
         """Another state of the original problem, cut to these sizes."""
-        return resized(freed(state, self.dead), self.sizes)
+        return resized(freed(shortened(state, self.lists), self.dead), self.sizes)
 
     @property
     def sentence(self) -> str:
         """At which sizes the code was read."""
-        told = [f"{self.problem.label(path)} {str(leaf.shape).replace(' ', '')}" for path, leaf in arrays_of(
-            self.trial.state) if leaf.ndim and path not in self.dead]  # fmt: skip
-        return f"Lines are read at smaller sizes than yours: {', '.join(told)}."
+        told = ((self.problem.label(path), str(leaf.shape).replace(" ", "")) for path, leaf in arrays_of(
+            self.trial.state) if leaf.ndim and path not in self.dead)  # fmt: skip
+        return f"Lines are read at smaller sizes than yours: {', '.join(ranges(told))}."
 
 
 def shrunk(
@@ -74,10 +77,17 @@ def shrunk(
     cost = None if problem.elsewhere is not None else cost_at(trial, trial.state)
     if cost is None or not is_large(cost, entries):
         return None
+    whole, lists = trial.state, list[Path]()
+    for paths in lists_of(trial).values():
+        shorter = shortened(trial.state, paths)
+        found = cost_at(trial, shorter)
+        if found is not None and found < cost:
+            trial, cost = replace(trial, state=shorter), found
+            lists += paths
     dead = left_over(trial) if cost[1] > entries or share_memory(trial.state, ()) else ()
     trial = replace(trial, state=freed(trial.state, dead))
     cost = cost[0], cost[1] - sum(get(trial.state, path).size for path in dead)
-    if not is_large(cost, entries) or share_memory(trial.state, dead):
+    if not (lists or is_large(cost, entries)) or share_memory(trial.state, dead):
         return None
     sizes: dict[int, int] = {}
     for size in sorted({n for _, leaf in arrays_of(trial.state) for n in leaf.shape}, reverse=True):
@@ -88,7 +98,30 @@ def shrunk(
             if found is not None and found < cost:
                 sizes, cost = tried, found
                 break
-    return at_sizes(problem, trial, sizes, dead) if sizes else None
+    found_at = at_sizes(problem, trial, sizes, dead) if sizes or lists else None
+    if found_at is None or not lists:
+        return found_at
+    longer = resized(shortened(whole, lists, SMALLEST + 1), sizes)
+    others = (longer,) if cost_at(trial, longer) is not None else ()
+    return replace(found_at, others=(*found_at.others, *others)[:1], lists=tuple(lists))
+
+
+def lists_of(trial: Trial) -> dict[int, list[Path]]:
+    """The lists with many entries in which no gradient is taken, such as those of samples, by how long they are."""
+    asked = [target.path for target in trial.targets]
+    found: dict[Path, None] = {}
+    for path, _ in leaves(trial.state):
+        within = [path[:n] for n, step in enumerate(path) if isinstance(step, int) and n]
+        found |= dict.fromkeys(one for one in within[:1] if not any(isinstance(step, Attribute) for step in one))
+    held = ((path, get(trial.state, path)) for path in found if not any(one[: len(path)] == path for one in asked))
+    return grouped((len(value), path) for path, value in held if type(value) is list and len(value) > SMALLEST)
+
+
+def shortened(state: Any, lists: Sequence[Path], count: int = SMALLEST) -> Any:
+    """A state whose lists at some places have so many entries at most."""
+    for path in lists:
+        state = replaced(state, path, get(state, path)[:count])
+    return state
 
 
 def at_sizes(problem: Problem, trial: Trial, sizes: Sizes, dead: Sequence[Path]) -> Shrunk | None:

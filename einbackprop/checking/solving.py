@@ -21,7 +21,7 @@ from einbackprop.checking.elsewhere import (
     Elsewhere,
     look,
 )
-from einbackprop.checking.guards import right_but_for_guards
+from einbackprop.checking.guards import made_finite, right_but_for_guards, unguarded
 from einbackprop.checking.matching import Target
 from einbackprop.checking.mistakes import (
     arrays_at,
@@ -275,16 +275,23 @@ def _additions(
         states.append(drawn(problem, seed))
     own, whole, small = decision.trial, problem, None
     trial, traced, early = own, None, None
+    guarded: Mapping[str, str] = {}
+    others: Sequence[Any] = ()
+    if decision.drawing is not None and not own.user.random:
+        excused = partial(right_but_for_guards, own, decision.history, decision.drawing)
+        guarded = contained("what guards of the loss explain", excused, {})
     by_chance = own.user.random and not own.user.unsettled  # memory as it was found is filled in a diagnosis
     if whole.pair is not None and not own.user.random:
         small = contained("smaller sizes", partial(shrunk, problem, own), None)
         if small is not None:
             problem, trial, states = small.problem, small.trial, [small.state(one) for one in states]
-            decision.read_at = small.sentence
-        count = statements_run(trial) if diagnosed and trial.wrong and len(states) > 1 else 0
+            decision.read_at, others = small.sentence, small.others
+        is_wrong = diagnosed and not {*trial.wrong} <= guarded.keys()
+        count = contained("counting statements", partial(statements_run, trial), 0) if (
+            is_wrong and len(states) > 1) else 0
         if count > STATEMENTS:
-            before = partial(unread_diagnosis, problem, trial, states, parameters, seed,
-                             small.others if small else (), is_read=count <= SHORT)  # fmt: skip
+            before = partial(unread_diagnosis, problem, *_as_guarded(trial, own, guarded, states, parameters),
+                             parameters, seed, others, is_read=count <= SHORT)  # fmt: skip
             search = partial(in_time, "a search for mistakes before lines are read", before, None, EARLY)
             early = contained("the search for mistakes", search, None)
         traced = contained("the reading", partial(traced_at, problem.pair or whole.pair, trial.state), None)
@@ -293,9 +300,7 @@ def _additions(
     if isinstance(traced, Trace) and trial.wrong:
         traced = traced.unrolled  # mistakes are looked for in the rounds as they ran
     trial, read, other = _read(problem, trial, traced, states, seed)
-    if read.is_cut and own.wrong and decision.drawing is not None and not own.user.random:
-        excused = partial(right_but_for_guards, own, decision.draws or [], decision.drawing)
-        trial = _forgiven(trial, own, contained("what guards of the loss explain", excused, {}))
+    trial = _forgiven(trial, own, {name: told for name, told in guarded.items() if name not in read.forgiven})
     doubted = read.doubted if "differences" in decision.methods else frozenset()
     derived = {t.name for t in own.targets if t.name in doubted and contained(
         "the derivation", partial(_is_derived, whole, own.user, t, decision.history), False)}  # fmt: skip
@@ -311,7 +316,8 @@ def _additions(
             smaller_diagnosis, problem, trial, program, read, states, parameters, seed), None)  # fmt: skip
         if found is not None:
             return read, other, found
-    case = partial(case_of, problem, trial, program, read, states, parameters, seed, small.others if small else ())
+    trial, states = _as_guarded(trial, own, guarded, states, parameters)
+    case = partial(case_of, problem, trial, program, read, states, parameters, seed, others)
     return read, other, contained("the search for mistakes", lambda: diagnosis_of(case(), seed), Diagnosis())
 
 
@@ -385,6 +391,19 @@ def _forgiven(trial: Trial, own: Trial, told: Mapping[str, str]) -> Trial:
     changes = [facts.differs.max_error for facts in own.facts if facts.name in told and facts.differs]
     return trial.adding(lambda facts: {"guard": told[facts.name], "guard_changes": max(changes, default=0.0)}
                         if facts.name in told else {})  # fmt: skip
+
+
+def _as_guarded(
+    trial: Trial, own: Trial, guarded: Mapping[str, str], states: list[Any], paths: tuple[Path, ...]
+) -> tuple[Trial, list[Any]]:
+    """A trial and states at which a mistake is looked for: by the loss without its guards, where what is right is right
+    by that one.
+    """
+    if not guarded:
+        return trial, states
+    loss, _ = unguarded(trial.user.loss)
+    user = replace(trial.user, loss=loss, references=[])
+    return replace(_forgiven(trial, own, guarded), user=user), [made_finite(loss, state, paths) for state in states]
 
 
 def _is_derived(problem: Problem, user: answers.User, target: Target, history: dict[str, History]) -> bool:

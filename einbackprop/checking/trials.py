@@ -93,7 +93,8 @@ def compare_all(
     ``lines`` of the user's run for one entry of each gradient: as many entries are compared as take not too long. Of 0
     only one is, and directions through all.
     """
-    reference = Reference(user.loss, draw.state, drawing.parameters, drawing.rng, user.narrow_loss, user.slopes)
+    reference = Reference(
+        user.loss, draw.state, drawing.parameters, drawing.rng, user.narrow_loss, user.slopes, user.samples)
     user.references.append(reference)
     wanted = [t for t in targets if t.name not in user.unfit
               and all(outcome.found != "differs" for _, outcome in history[t.name])]

@@ -297,6 +297,8 @@ TABLE = (
     Row(("differs", "unsettled"), "wrong", "close", "it differs from the reference, and each time that it is computed "
         "from the same values, while the loss stays the same: memory is read that nothing was written to, as that of "
         "np.empty, or random numbers that the loss does not read"),
+    Row(("guard", "differs"), "right", "close", "{guard}; that changes it by up to {guard_changes:.1g} "
+        "of its largest entry"),
     Row(("differs", "redrawn"), "undecided", "", "right with your data, not with redrawn data: either your data hide a "
         "mistake, or the gradient relies on something about them"),
     Row(("differs", "random"), "undecided", "", "it differs from the reference, but the functions draw random numbers "
@@ -305,8 +307,6 @@ TABLE = (
         "known whether something excuses that"),
     Row(("differs", "stale"), "undecided", "", "it differs from the reference, but rests on values that may be left "
         "from an earlier run"),
-    Row(("guard", "differs"), "right", "close", "{guard}; that changes it by up to {guard_changes:.1g} "
-        "of its largest entry"),
     Row(("differs", "slight", "unread"), "undecided", "", "it is off by so little that a guard in the loss, as in "
         "log(p + 1e-8), may explain it, and the code was not read to the end"),
     Row(("differs", "derived"), "undecided", "", "it is what is derived from the loss as it was read, and differences "

@@ -4,9 +4,12 @@ Names, keys, file names, messages and code come from the user, or from a file th
 characters would drive a terminal, and their bidirectional ones show a line in another order than it runs in.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
+
+from .collecting import grouped
 
 SHORT = 200
 
@@ -66,6 +69,18 @@ def shown(value: Any) -> str:
     except Exception:  # the user's code
         told = ""
     return shortened(visible(str(told))) if told else f"<{visible(type(value).__name__)}>"
+
+
+def ranges(told: Iterable[tuple[str, str]]) -> list[str]:
+    """Names, each with what is said of it; three or more that differ in numbers alone, of which the same is said, as
+    the first and the last of them.
+
+    >>> ranges([("x[0]", "(3,)"), ("x[1]", "(3,)"), ("x[2]", "(3,)"), ("W", "(2,)")])
+    ['x[0] … x[2] (3,)', 'W (2,)']
+    """
+    found = grouped(((re.sub(r"\d+", "0", name), said), name) for name, said in told)
+    return [text for (_, said), names in found.items() for text in (
+        [f"{names[0]} … {names[-1]} {said}"] if len(names) > 2 else [f"{name} {said}" for name in names])]
 
 
 def listed(names: Sequence[str]) -> str:
