@@ -560,3 +560,37 @@ def test_python_warns_of_nothing_that_only_an_edit_says() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert eval(compile_tree(parse_python("3 is None", "eval"), "script.py", "eval")) is False
+
+
+def test_a_word_is_replaced_by_another_that_the_function_knows() -> None:
+    def activation(z: Any, kind: str) -> Any:
+        """What a docstring says is no word."""
+        return np.tanh(z) if kind == "tanh" else np.maximum(z, 0) if kind == "relu" else z
+
+    code = parse_python("def f(z):\n    return activation(z, 'relu')").body[0]
+    hand = hand_of({"z": np.ones(3)}, {"activation": activation, "np": np}, code)
+    edits = expression_edits(value_of("activation(z, 'relu')"), hand)
+    texts = [ast.unparse(edit.value) for edit in edits if edit.value]
+    assert texts.index("activation(z, 'tanh')") < 5
+    assert not any("docstring" in text for text in texts)
+    keys = hand_of({"parts": {"W": np.ones(2), "b": np.ones(2)}, "name": "W"}, {"np": np}, code)
+    assert ("W", "b") in keys.words
+
+
+@pytest.mark.parametrize("meant", ["leaky_grad(dh, z)", "dh * prime(z)"])
+def test_a_derivative_by_a_function_of_the_users_is_among_the_edits(meant: str) -> None:
+    hand = replace(LAYERS, functions=("leaky_grad", "prime"), takes={"leaky_grad": range(2, 3), "prime": range(1, 2)})
+    for written in ("dh * (z > 0)", "(z > 0) * dh"):
+        texts = [ast.unparse(edit.value) for edit in expression_edits(value_of(written), hand, limit=1.5) if edit.value]
+        assert meant in texts
+    texts = [ast.unparse(edit.value) for edit in expression_edits(value_of("dh"), hand, limit=2.2) if edit.value]
+    assert meant in texts
+
+
+def test_a_term_that_other_layers_have_is_among_the_edits() -> None:
+    """Whatever the sizes of the layers are."""
+    hand = replace(LAYERS, wanted=LAYERS.shapes["W1"], phrases=(value_of("reg / N * W2"),))
+    (statement,) = parse_python("dW1 = X.T @ dh").body
+    edits = ranked([*expression_edits(value_of("X.T @ dh"), hand, statement=statement, limit=2.2)])
+    texts = [ast.unparse(edit.value) for edit in edits if edit.value]
+    assert "X.T @ dh + reg / N * W1" in texts

@@ -236,3 +236,53 @@ def test_mistakes_of_long_code_are_found_before_it_is_read(monkeypatch: pytest.M
     assert found.write is not None
     assert "row[k] / len(x)" in found.write
     assert found.yours is not None
+
+
+def steps(w: Any, c: Any, x: Any, n: int) -> list[Any]:
+    states = [x]
+    for _ in range(n):
+        states.append(states[-1] + 0.1 * np.tanh(w @ states[-1] + c))
+    return states
+
+
+def squares(w: Any, c: Any, samples: Any) -> Any:
+    return 0.5 * sum(np.sum((steps(w, c, x, 6)[-1] - y) ** 2) for x, y in samples)
+
+
+def adjoint(w: Any, c: Any, samples: Any) -> Any:
+    dw, dc = np.zeros_like(w), np.zeros_like(c)
+    for x, y in samples:
+        states = steps(w, c, x, 6)
+        d = states[-1] - y
+        for n in range(len(states) - 2, -1, -1):
+            dz = 0.1 * d * (1 - np.tanh(w @ states[n] + c) ** 2)
+            dw += np.outer(dz, states[n])
+            dc += dz
+            d = d + w.T @ dz
+    return dw, dc
+
+
+@pytest.mark.long
+def test_lists_of_samples_are_shortened() -> None:
+    rng = np.random.default_rng(0)
+    samples = [(rng.normal(size=3), rng.normal(size=3)) for _ in range(30)]
+    arguments = 0.5 * rng.normal(size=(3, 3)), rng.normal(size=3), samples
+    report = eb.check(squares, adjoint, *arguments, wrt=(0, 1))
+    assert report.ok, str(report)
+    told = next(one for one in report.assumptions if one.startswith("Lines are read at smaller sizes than yours"))
+    assert "samples[3][1]" in told
+    assert "samples[4]" not in told
+
+
+@pytest.mark.long
+def test_a_loop_with_a_round_too_few_is_found_in_many_samples() -> None:
+    """No value of a statement in it would do; the loop is in a loop over samples."""
+    sources = map(inspect.getsource, (steps, squares, adjoint))
+    text = "from typing import Any\nimport numpy as np\n\n" + "\n".join(sources)
+    wrong = module_of(text.replace("- 2, -1, -1)", "- 2, 0, -1)"), "adjoint_without_a_round")
+    rng = np.random.default_rng(0)
+    samples = [(rng.normal(size=3), rng.normal(size=3)) for _ in range(30)]
+    arguments = 0.5 * rng.normal(size=(3, 3)), rng.normal(size=3), samples
+    report = eb.check(wrong.squares, wrong.adjoint, *arguments, wrt=(0, 1))
+    (found,) = (one for one in report.findings if one.write)
+    assert found.write == "for n in range(len(states) - 2, -1, -1):"

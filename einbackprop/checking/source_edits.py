@@ -16,6 +16,7 @@ import os
 import re
 import tokenize
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,6 +74,12 @@ class Text:
         if before.endswith("(") and after.startswith(")"):
             return len(before) - 1, len(self.text) - len(after) + 1
         return start, end
+
+    @cached_property
+    def quote(self) -> str:
+        """The quotes in which most of its short strings stand."""
+        found = [quote for quote, _ in re.findall(r"""(?<=[\[(,=])[ ]*(['"])(?!\1)(\w*)\1""", self.text)]
+        return max("'\"", key=found.count)
 
     def changed(self, replacements: Sequence[Replacement]) -> str:
         """The text with its parts replaced."""
@@ -310,6 +317,7 @@ def _spelled(source: Text, old: ast.expr, new: ast.expr, inner: bool) -> str:
             return ast.Name(f"{HELD}{len(held) - 1}_", ast.Load())
 
     made = ast.unparse(Holding().visit(copy.deepcopy(new)))
+    made = made.replace("'", source.quote) if '"' not in made else made
     return re.sub(f"{HELD}(\\d+)_", lambda name: held[int(name.group(1))], made)
 
 

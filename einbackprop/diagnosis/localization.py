@@ -284,14 +284,14 @@ class Localization:
         """The gradients with a small shift of all that a statement makes."""
         if suspect.grown is None and suspect.site in self._nudged:
             return self._nudged[suspect.site]
-        return self.run(self._shift(suspect, self._nudge(suspect.made)))
+        return self.run(shift_of(suspect, self._nudge(suspect.made)))
 
     def _is_linear(self, suspect: Suspect) -> bool:
         """Whether the gradients are linear in what a statement makes, for steps as large as that."""
         assert self.before is not None
         assert suspect.jacobian is not None
         by = 0.3 * self._nudge(suspect.made) / 1e-3
-        moved = self.run(self._shift(suspect, by))
+        moved = self.run(shift_of(suspect, by))
         if moved is None or not all(self.experiment.has_shape(name, moved) for name in suspect.names):
             return False
         now, then = stacked(self.before, suspect.names), stacked(moved, suspect.names)
@@ -313,13 +313,13 @@ class Localization:
         """The columns of the Jacobian, or of that with what a statement makes shifted; None where there is none."""
         made, names = suspect.made, suspect.names
         start = np.zeros(made.entries) if at is None else at
-        before = self.before if at is None else self.run(self._shift(suspect, start))
+        before = self.before if at is None else self.run(shift_of(suspect, start))
         if before is None:
             return None
         step = SMALL * self._size(made)
 
         def change(direction: Array) -> list[Array]:
-            moved = self.run(self._shift(suspect, start + step * direction))
+            moved = self.run(shift_of(suspect, start + step * direction))
             if moved is None or not all(self.experiment.has_shape(name, moved) for name in names):
                 raise UnshiftedError
             return [(np.asarray(moved[n], dtype=np.float64) - before[n]) / step for n in names]
@@ -328,10 +328,6 @@ class Localization:
             return jacobian(change, [shape for shapes in made.shapes for shape in shapes], is_whole)
         except UnshiftedError:
             return None
-
-    def _shift(self, suspect: Suspect, by: Array) -> Shift:
-        grown = {} if suspect.grown is None else {suspect.site: suspect.grown}
-        return Shift({suspect.site: by}, grown)
 
     def _newton(self, suspect: Suspect) -> Array | None:
         """The shift with which the gradients are right; None where there is none."""
@@ -350,7 +346,7 @@ class Localization:
                 return None
             step, was = np.linalg.pinv(found, rcond=1e-9) @ left, left
             shift = shift + step
-            watcher = self._shift(suspect, shift)
+            watcher = shift_of(suspect, shift)
             now = self.run(watcher)
             if not self.experiment.wrong(now) & set(names):
                 suspect.expected = watcher.seen[suspect.site]
@@ -363,3 +359,8 @@ def selects(statement: ast.stmt) -> bool:
     targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
     return any(isinstance(target, ast.Subscript) and any(isinstance(node, ast.Compare) for node in ast.walk(target))
                for target in targets)  # fmt: skip
+
+
+def shift_of(suspect: Suspect, by: Array) -> Shift:
+    """What adds something to what a suspect makes, in the shape that this must have."""
+    return Shift({suspect.site: by}, {} if suspect.grown is None else {suspect.site: suspect.grown})

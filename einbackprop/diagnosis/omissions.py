@@ -22,7 +22,7 @@ from einbackprop.diagnosis.experiments import Both, EndlessError, Shift, limited
 from einbackprop.diagnosis.holes import Hole, carries, earlier, holes, places, updates
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.likelihood import Repair
-from einbackprop.diagnosis.localization import LARGEST, Localization
+from einbackprop.diagnosis.localization import LARGEST, Localization, shift_of
 from einbackprop.diagnosis.lost_names import lines_elsewhere, lines_of_values, lost_names
 from einbackprop.diagnosis.repair import LIKELY, Round
 from einbackprop.diagnosis.suspects import Suspect
@@ -195,7 +195,7 @@ def evaluated(search: Round, localization: Localization) -> Filling:
     assert suspect is not None and suspect.grown is not None and suspect.shift is not None  # noqa: PT018
     table = Filling(suspect, search.known)
     table.begin(Tier(-np.inf, np.inf))
-    right = Shift({suspect.site: suspect.shift}, {suspect.site: suspect.grown})
+    right = shift_of(suspect, suspect.shift)
     with localization.version.watched_by(Both(Trying([table], localization.literals), right)):
         search.experiment.run()
     search.values -= table.evaluated

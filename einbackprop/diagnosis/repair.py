@@ -18,11 +18,11 @@ import numpy as np
 
 from einbackprop.diagnosis.blocks import LOOPS
 from einbackprop.diagnosis.crashes import stopped
-from einbackprop.diagnosis.experiments import Array, Both, Gradients, Made, Put, Shift, numbers, shapes_of
+from einbackprop.diagnosis.experiments import Array, Both, Gradients, Made, Put, numbers, shapes_of
 from einbackprop.diagnosis.hooks import Site, Watcher
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import CHEAPEST, SETTLED, Likelihood, Repair, cost_of, new_statements
-from einbackprop.diagnosis.localization import STEPS, Localization
+from einbackprop.diagnosis.localization import STEPS, Localization, shift_of
 from einbackprop.diagnosis.suspects import Suspect
 from einbackprop.diagnosis.trying import Table, Tier, Trial, Trying, are_solved, fits, joint
 from einbackprop.diagnosis.versions import Change, Version
@@ -104,6 +104,18 @@ class Round:
         """Those that make what is right."""
         return [*self._covering(is_settled=True)]
 
+    @cached_property
+    def in_loops(self) -> list[Table]:
+        """A statement of each loop in which some reach everything that is wrong, and no value of theirs would do: the
+        loop may have a round too few or too many."""
+        known = {t.suspect.site for t in (*self.alone, *self.settled)}
+        found: dict[int, Suspect] = {}
+        for suspect in self.localization.suspects:
+            loops = (one for one in self.version.around(suspect.site) if isinstance(one, LOOPS))
+            if self.wrong <= suspect.reach and suspect.site not in known:
+                found |= {id(loop): suspect for loop in loops if id(loop) not in found}
+        return [self._table(suspect) for suspect in dict.fromkeys(found.values())]
+
     def _covering(self, is_settled: bool) -> Iterator[Table]:
         for suspect in self.localization.suspects:
             is_right = suspect.site in self.likelihood.settled and not suspect.site.is_update
@@ -148,7 +160,7 @@ class Round:
         for table in repeated:  # in the frames as they are once what was made before is right
             assert table.suspect.shift is not None
             trying = Trying([table], self.localization.literals)
-            self._run(Both(trying, Shift({table.suspect.site: table.suspect.shift})))
+            self._run(Both(trying, shift_of(table.suspect, table.suspect.shift)))
         for table in tables:
             frame = self._frames.get(table.suspect.site)
             if frame is not None:
@@ -193,6 +205,8 @@ class Round:
                     found = self._alone(tables, TIERS[1])
             if not tier.deep and cost_of(found) > SETTLED + CHEAPEST:
                 found = self._alone(self.settled, tier, found)
+            if found is None and not tier.deep and not self._raises:
+                found = self._of_loops(tier)
             if found is not None:
                 return found
             if several:
@@ -201,6 +215,12 @@ class Round:
                 if found is not None:
                     return found
         return None
+
+    def _of_loops(self, tier: Tier) -> Repair | None:
+        """The likeliest edit of a loop that sets everything right."""
+        self.evaluate(self.in_loops, replace(tier, limit=-np.inf))  # what is at hand there, and no values
+        loops = (repair for repair in self.rewritten(self.in_loops, tier) if isinstance(repair.statement, LOOPS))
+        return self._likelier(sorted(loops, key=lambda repair: repair.cost), None)
 
     def among(self, suspects: Iterable[Suspect]) -> Repair | None:
         """The likeliest edit that sets everything right, of one of some statements."""

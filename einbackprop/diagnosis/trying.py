@@ -70,9 +70,9 @@ class Trial:
     values : list of array
         The numbers of each run, one after the other.
     raw : list of object
-        The values of the first runs.
+        The value of the first run; of one that is wider, of each.
     is_wider : bool
-        Whether the value has another shape, that broadcasts with the one that it should have.
+        Whether the value has another shape in some run, that broadcasts with the one that it should have.
     """
 
     edit: Edit
@@ -178,12 +178,11 @@ class Table:
         if sum(np.size(part) for part in numbers(made)) > MOST_ENTRIES:
             return False
         values = conformed(made, shapes) if self.keeps_shape and shapes else flat(made)
-        once = len(self.suspect.made.values) == 1
-        if values is None and self.suspect.is_known and once and is_beside(made, shapes):
+        if values is None and self.suspect.is_known and is_beside(made, shapes):
             values, trial.is_wider = flat(made), True
         if values is None or (self.wanted is not None and [*map(plain, shapes_of(made))] != [plain(self.wanted)]):
             return False
-        if self._runs == 0:
+        if self._runs == 0 or trial.is_wider:
             trial.raw.append(copied(made))
         trial.values.append(values)
         return True
@@ -362,7 +361,10 @@ def fits(experiment: Experiment, trial: Trial, suspect: Suspect, gap: Mapping[st
     """
     assert suspect.jacobian is not None
     if trial.is_wider:
-        return frozenset(suspect.names) if is_expected(trial.raw[0], suspect, experiment.tolerance) else frozenset()
+        runs = zip(trial.raw, suspect.expected, suspect.made.shapes, strict=False)
+        as_expected = len(trial.raw) == len(suspect.expected) == len(suspect.made.shapes) and all(
+            is_expected(raw, wanted.reshape(shape), experiment.tolerance) for raw, wanted, (shape,) in runs)
+        return frozenset(suspect.names if as_expected else ())
     made, now = np.concatenate(suspect.made.values), np.concatenate(trial.values) if trial.values else np.zeros(0)
     if made.shape != now.shape or not np.all(np.isfinite(now)):
         return frozenset()
@@ -396,8 +398,7 @@ def is_beside(made: Any, shapes: Sequence[tuple[int, ...]]) -> bool:
     return True
 
 
-def is_expected(value: Any, suspect: Suspect, tolerance: float) -> bool:
-    """Whether an array, broadcast, is what a suspect should have made."""
-    expected = suspect.expected[0].reshape(suspect.made.shapes[0][0])
+def is_expected(value: Any, expected: Array, tolerance: float) -> bool:
+    """Whether an array, broadcast, is what a suspect should have made in a run."""
     one, two = np.broadcast_arrays(np.asarray(value, dtype=np.float64), expected)
     return bool(np.abs(one - two).max(initial=0.0) <= 10 * tolerance * np.abs(two).max(initial=0.0))

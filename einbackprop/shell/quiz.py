@@ -325,8 +325,6 @@ def with_statement(source: str, old: ast.stmt, new: ast.stmt) -> str:
         if not any(True for _ in barer(source, number)):  # else the user likes them
             while (plain := next(barer(made, number), "")):
                 made = plain
-        quoted = with_line(made, number, lambda line: line.replace("'", '"'))
-        made = quoted if "'" not in source.splitlines()[number - 1] and is_same(quoted, made) else made
     return made
 
 

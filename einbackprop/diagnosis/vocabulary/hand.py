@@ -62,6 +62,8 @@ class Hand:
         Whether the statement makes an object of the user's, such as a node of a graph, and no number.
     scalars : tuple of str
         Single numbers of floating point that the function has computed or was given.
+    words : tuple of tuple of str
+        Strings that stand for the same kind of thing: those that one function has, the keys of one dict.
     """
 
     shapes: Mapping[str, Shape]
@@ -78,6 +80,7 @@ class Hand:
     takes: Mapping[str, range] = field(default_factory=dict)
     makes_object: bool = False
     scalars: tuple[str, ...] = ()
+    words: tuple[tuple[str, ...], ...] = ()
 
     def accepts(self, function: str, count: int) -> bool:
         """Whether one of the functions may be given so many arguments."""
@@ -108,6 +111,7 @@ FEW = 4
 """Counters of loops that are tried as the index of an array."""
 DERIVATIVE = re.compile(r"grad|deriv|prime|slope|^d_?[a-z]*$")
 KEYS = (str, int, float, tuple)
+WORD = re.compile(r"[\w-]+")
 
 
 def broadcasts(shape: Shape, wanted: Shape) -> bool:
@@ -180,7 +184,18 @@ def hand_of(
         frozenset(text for text in near if is_array(every.get(text)) and every[text].dtype.kind == "b"),
         {text: taken_by(function.__code__, function.__defaults__ or ()) for text, function in own.items()},
         scalars=tuple(sorted(floating(numbers, variables), key=lambda text: text not in spelled)[:MOST_SCALARS]),
+        words=tuple(words_of(own.values(), every.values())),
     )
+
+
+def words_of(functions: Iterable[Any], values: Iterable[Any]) -> Iterator[tuple[str, ...]]:
+    """The strings of each function that are one word, such as those that it compares an argument with, and the keys of
+    each dict.
+    """
+    found = [[word for word in function.__code__.co_consts if isinstance(word, str)] for function in functions]
+    found += [[key for key in dict.keys(held) if isinstance(key, str)] for held in values if isinstance(held, dict)]
+    for words in found:
+        yield tuple(word for word in words[:MOST] if WORD.fullmatch(word))
 
 
 def floating(numbers: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:

@@ -68,6 +68,16 @@ def computed(expression: Expression) -> Iterator[Edit]:
             yield expression.edit(place, phrase, cost, "{} must stand here, not {}", phrase, place)
 
 
+def other_word(expression: Expression) -> Iterator[Edit]:
+    """Another string in the place of one: ``"tanh"`` for ``"sigmoid"``, where one function compares with both."""
+    for place in expression.places:
+        word = place.node.value if isinstance(place.node, ast.Constant) else None
+        alike = [words for words in expression.hand.words if word in words] if isinstance(word, str) else []
+        for rank, other in enumerate(dict.fromkeys(one for words in alike for one in words if one != word)):
+            cost = 1.2 + NEAREST * rank
+            yield expression.edit(place, ast.Constant(other), cost, "{} must stand here, not {}", repr(other), place)
+
+
 def swapped(expression: Expression) -> Iterator[Edit]:
     """Two operands in each other's place."""
     for (one, first), (two, second) in combinations(same_text(expression).items(), 2):
@@ -188,6 +198,6 @@ def unlikeness(one: str, two: str) -> float:
 
 KINDS: Kinds = {
     replaced: "an operand", replaced_everywhere: "an operand", replaced_and_transposed: "an operand",
-    named: "an operand", computed: "an operand", swapped: "the order of two operands", left_out: "an argument",
-    copied: "a value that two names share",
+    named: "an operand", computed: "an operand", other_word: "a word", swapped: "the order of two operands",
+    left_out: "an argument", copied: "a value that two names share",
 }  # fmt: skip

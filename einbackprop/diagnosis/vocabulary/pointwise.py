@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import partial, reduce
+from itertools import product
 
 from einbackprop.core.visible import listed
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kinds, Place
-from einbackprop.diagnosis.vocabulary.hand import NEAREST
+from einbackprop.diagnosis.vocabulary.hand import DERIVATIVE as CALLED
+from einbackprop.diagnosis.vocabulary.hand import NEAREST, Hand
 from einbackprop.diagnosis.vocabulary.operands import is_idle, numbers
 from einbackprop.diagnosis.vocabulary.reductions import reduction
 from einbackprop.diagnosis.vocabulary.scaling import is_slope, scalable
@@ -25,6 +28,7 @@ SLOPES = (
 FUNCTIONS = {"sqrt": 0.0, "exp": 0.3, "log": 0.5, "abs": 0.6, "sign": 0.6, "tanh": 0.6, "square": 0.7, "cos": 0.8}
 USUAL = 0.6
 """What the less usual derivatives cost more: they are tried for the whole and its terms only."""
+BACKWARD = re.compile(r"back|bwd|(?:^|_)d_?[a-z]+$", re.IGNORECASE)
 COMPARISONS = (ast.Gt, ast.GtE, ast.Lt, ast.LtE, ast.Eq, ast.NotEq)
 NEAR = 10
 
@@ -105,6 +109,35 @@ def other_derivative(expression: Expression) -> Iterator[Edit]:
             right = node.right
             yield expression.edit(place, node.right, 1.4, "{} is needed, not {}", right, place)
             yield expression.edit(place, binary(number(1), "+", node.right), 1.6, "1 + {} is needed", right)
+
+
+def own_derivative(expression: Expression) -> Iterator[Edit]:
+    """A derivative by a function of the user's, of what another one is written of or of what is at hand:
+    ``leaky_grad(d, z)``, or ``d * leaky_prime(z)``, for ``d * (z > 0)`` and for ``d``.
+    """
+    hand = expression.hand
+    named = [name for name in hand.functions if CALLED.search(name) or BACKWARD.search(name)]
+    for place in expression.products if named else ():
+        left, right = place.node.left, place.node.right
+        for d, slope in ((left, right), (right, left)) if isinstance(place.node.op, ast.Mult) else ():
+            spelled = (ast.unparse(node) for node in ast.walk(slope) if isinstance(node, OPERANDS))
+            for name, function in product(dict.fromkeys(one for one in spelled if one in hand.shapes), named):
+                for rank, new in enumerate(derivatives_by(hand, function, d, parsed(name))):
+                    yield expression.edit(place, new, 1.3 + 0.05 * rank, "{} is needed, not {}", new, place)
+    for whole in (place for place in expression.operands if place.outer is None):
+        near = (one for one in enumerate([*hand.shapes][:NEAR]) if one[1] != whole.text)
+        for (rank, name), function in product(near, named):
+            for new in derivatives_by(hand, function, whole.node, parsed(name)):
+                yield expression.edit(whole, new, 1.6 + NEAREST * rank, "{} is needed, not {}", new, whole)
+
+
+def derivatives_by(hand: Hand, function: str, d: ast.expr, taken: ast.expr) -> Iterator[ast.expr]:
+    """A cotangent times the derivative that a function gives of one array, or as it gives it of both."""
+    if hand.accepts(function, 1):
+        yield binary(d, "*", call(parsed(function), [taken]))
+    if hand.accepts(function, 2):
+        yield call(parsed(function), [d, taken])
+        yield call(parsed(function), [taken, d])
 
 
 def sigmoid_slopes(expression: Expression) -> Iterator[tuple[Place, ast.expr, ast.expr]]:
@@ -258,7 +291,7 @@ def near_comparison(one: type[ast.cmpop], two: type[ast.cmpop]) -> bool:
 DERIVATIVE = "the derivative of a pointwise function"
 KINDS: Kinds = {
     derivative_missing: DERIVATIVE, derivative_for_one: DERIVATIVE, other_derivative: DERIVATIVE,
-    other_derivative_in_a_product: DERIVATIVE,
+    other_derivative_in_a_product: DERIVATIVE, own_derivative: DERIVATIVE,
     mask_of_another: DERIVATIVE,
     softmax_derivative: "the derivative of a softmax", functions: "the function that is called",
     softmax: "a function that is not called",

@@ -3,6 +3,7 @@ or with other names: where ``dz @ Wz.T`` and ``dr @ Wr.T`` stand, ``dh @ Wh.T`` 
 """
 
 import ast
+import re
 from collections.abc import Collection, Iterator
 
 from einbackprop.core.collecting import grouped
@@ -139,12 +140,17 @@ def said_elsewhere(expression: Expression) -> Iterator[Edit]:
 
 
 def variants(expression: Expression, phrase: ast.expr) -> Iterator[tuple[ast.expr, float]]:
-    """A phrase with another name in the place of one, and the others changed as that was: ``dr @ Wr.T`` for z."""
-    shapes = expression.hand.shapes
+    """A phrase with another name in the place of one, and the others changed as that was: ``dr @ Wr.T`` for z; and with
+    what is called like it but for a number, and has the shape that is wanted: ``lam * W2`` where others have lam * W1.
+    """
+    shapes, wanted = expression.hand.shapes, expression.hand.wanted
     spelled = ((ast.unparse(node), node) for node in ast.walk(phrase) if isinstance(node, OPERANDS))
     found = grouped((text, node) for text, node in spelled if text in shapes)
     for text in found:
         alike = [name for name in shapes if name != text and shape_cost(shapes[text], shapes[name]) == 0]
+        numbered = [name for name in shapes if shapes[name] == wanted and name not in (text, *alike)
+                    and re.sub(r"\d+", "0", name) == re.sub(r"\d+", "0", text)]  # fmt: skip
+        yield from ((exchanged(phrase, {id(node): parsed(name) for node in found[text]}), -0.3) for name in numbered)
         for name in sorted(alike, key=lambda name: unlikeness(name, text))[:LIKE]:
             names = {text: name, **followers(text, name, [other for other in found if other != text], [*shapes])}
             changes = {id(node): parsed(new) for old, new in names.items() for node in found[old]}
