@@ -848,8 +848,10 @@ def test_a_gradient_of_a_wrong_shape_is_asked_about(
 
 
 def test_functions_that_are_left_out_are_told() -> None:
-    *_, last = proposed(str(PASTED / "minigrad_layers.py"))
-    assert last.notes[-1] == "nothing was found to check MSE.backward against, which may give gradients too"
+    *_, last = proposed(str(PASTED / "layers.py"))
+    assert last.notes[-1] == "nothing was found to check affine_relu_backward against, which may give gradients too"
+    for one in proposed(str(PASTED / "minigrad_layers.py")):  # the whole network, whose gradients go through all
+        assert not any("MSE.backward" in note for note in one.notes)
 
 
 EXAMPLES = sorted(file for file in Path(examples.__file__).parent.glob("*.py") if not file.name.startswith("_"))
@@ -1506,7 +1508,7 @@ def test_what_is_left_beside_gradients_is_told() -> None:
     step = Step(Term("f(x)"), {}, lambda setup, moves, text: [*values.values()], dict.fromkeys(values, "x"))
     held = Descent(Measure("loss", ("loss",)), (), 0, 0.0, {"W": "found[1][1]"})
     assert step.beside(held) == ["found[1][0]"]
-    said = said_of(held, "1", step)
+    said = said_of(held, "1", "f(x)", step.beside(held))
     assert said == ["not checked: found[1][0] of what f(x) gives, of which it is not known what they are gradients of"]
 
 
@@ -1721,3 +1723,246 @@ def test_the_question_is_of_what_is_trained_where_it_is(
     report = asked_of(text.replace(*mistake), tmp_path).report
     assert len(report.gradients) == len(found.report.gradients)
     assert [one.verdict for one in report.gradients].count("wrong") == wrong, str(report)
+
+
+BLOCK = """import numpy as np
+
+
+def weights(rng):
+    return dict(E=rng.normal(size=(5, 4)), W=rng.normal(size=(4, 4)), V=rng.normal(size=(4, 5)))
+
+
+def batch(seed=1):
+    x = np.random.default_rng(seed).integers(0, 5, (3, 6))
+    return x, (x + 1) % 5
+
+
+def loss_and_grads(p, x, y):
+    e = p["E"][x]
+    h = e + np.tanh(e @ p["W"])
+    z = h @ p["V"]
+    q = np.exp(z - z.max(-1, keepdims=True))
+    q /= q.sum(-1, keepdims=True)
+    rows, times = np.ogrid[:x.shape[0], :x.shape[1]]
+    loss = -np.log(q[rows, times, y]).mean()
+    g = {}
+    dz = q.copy()
+    dz[rows, times, y] -= 1
+    dz /= x.size
+    g["V"] = np.einsum("ntk,ntv->kv", h, dz)
+    dh = dz @ p["V"].T
+    da = dh * (1 - np.tanh(e @ p["W"]) ** 2)
+    g["W"] = np.einsum("ntj,ntk->jk", e, da)
+    de = da @ p["W"].T
+    de += dh
+    g["E"] = np.zeros_like(p["E"])
+    np.add.at(g["E"], x, de)
+    return loss, g
+"""
+
+LISTED = """import numpy as np
+rng = np.random.default_rng(0)
+
+
+class Layer:
+    def __init__(self):
+        self.params, self.grads = {}, {}
+
+    def __call__(self, x):
+        return self.forward(x)
+
+
+class Linear(Layer):
+    def __init__(self, n, m):
+        super().__init__()
+        self.params["W"], self.params["b"] = rng.normal(0, 0.5, (n, m)), np.zeros(m)
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.params["W"] + self.params["b"]
+
+    def backward(self, dout):
+        self.grads["W"], self.grads["b"] = self.x.T @ dout, dout.sum(axis=0)
+        return dout @ self.params["W"].T
+
+
+class Norm(Layer):
+    def __init__(self, n):
+        super().__init__()
+        self.params["gamma"] = np.ones(n)
+
+    def forward(self, x):
+        self.std = 1.0 / np.sqrt(x.var(axis=-1, keepdims=True) + 1e-5)
+        self.xhat = (x - x.mean(axis=-1, keepdims=True)) * self.std
+        return self.params["gamma"] * self.xhat
+
+    def backward(self, dout):
+        self.grads["gamma"] = (dout * self.xhat).sum(axis=0)
+        d = dout * self.params["gamma"]
+        m1 = d.mean(axis=-1, keepdims=True)
+        m2 = (d * self.xhat).mean(axis=-1, keepdims=True)
+        return self.std * (d - m1 - self.xhat * m2)
+
+
+class Residual(Layer):
+    def __init__(self, *layers):
+        super().__init__()
+        self.layers = list(layers)
+
+    def forward(self, x):
+        h = x
+        for layer in self.layers:
+            h = layer(h)
+        return x + h
+
+    def backward(self, dout):
+        d = dout
+        for layer in reversed(self.layers):
+            d = layer.backward(d)
+        return dout + d
+
+
+class Squares:
+    def forward(self, out, target):
+        self.off = out - target
+        return 0.5 * np.mean(self.off ** 2)
+
+    def backward(self):
+        return self.off / self.off.size
+
+
+def leaves(layers):
+    for layer in layers:
+        if isinstance(layer, Residual):
+            yield from leaves(layer.layers)
+        elif layer.params:
+            yield layer
+
+
+if __name__ == "__main__":
+    X, Y = rng.normal(size=(9, 3)), rng.normal(size=(9, 2))
+    net = [Linear(3, 6), Residual(Norm(6), Linear(6, 6)), Residual(Norm(6), Linear(6, 6)), Linear(6, 2)]
+    cost = Squares()
+    for epoch in range(3):
+        h = X
+        for layer in net:
+            h = layer(h)
+        loss = cost.forward(h, Y)
+        d = cost.backward()
+        for layer in reversed(net):
+            d = layer.backward(d)
+        for layer in leaves(net):
+            for k in layer.params:
+                layer.params[k] -= 0.1 * layer.grads[k]
+        print(loss)
+"""
+
+
+CRITERION = """import numpy as np
+rng = np.random.default_rng(0)
+
+
+class Param:
+    def __init__(self, data):
+        self.data, self.grad = data, np.zeros_like(data)
+
+    def zero(self):
+        self.grad = np.zeros_like(self.data)
+
+
+class Net:
+    def __init__(self, n, h, c):
+        self.W, self.b = Param(rng.normal(0, 0.4, (n, h))), Param(np.zeros(h))
+        self.V, self.c = Param(rng.normal(0, 0.4, (h, c))), Param(np.zeros(c))
+
+    def params(self):
+        return [self.W, self.b, self.V, self.c]
+
+    def forward(self, X):
+        self.X, self.z = X, X @ self.W.data + self.b.data
+        self.h = np.tanh(self.z)
+        return self.h @ self.V.data + self.c.data
+
+    def backward(self, dout):
+        self.V.grad += self.h.T @ dout
+        self.c.grad += dout.sum(0)
+        dz = (dout @ self.V.data.T) * (1 - self.h ** 2)
+        self.W.grad += self.X.T @ dz
+        self.b.grad += dz.sum(0)
+
+
+def entropy(logits, y, mask):
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    picked = np.where(mask)[0]
+    d = np.zeros_like(p)
+    d[picked] = p[picked]
+    d[picked, y[picked]] -= 1
+    return -np.log(p[picked, y[picked]]).sum() / mask.sum(), d / mask.sum()
+
+
+X, y = rng.normal(size=(12, 3)), rng.integers(0, 4, 12)
+mask = np.arange(12) < 8
+net = Net(3, 5, 4)
+for epoch in range(4):
+    for p in net.params():
+        p.zero()
+    logits = net.forward(X)
+    loss, d = entropy(logits, y, mask)
+    net.backward(d)
+    for p in net.params():
+        p.data -= 0.2 * p.grad
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("text", "mistake", "count", "wrong"),
+    [
+        (CRITERION, ("(dout @ self.V.data.T) * (1 - self.h ** 2)", "(dout @ self.V.data.T) * (1 - self.h)"), 4, 2),
+        (BLOCK, ("    de += dh\n", ""), 3, 1),
+        (LISTED, ("m2 = (d * self.xhat).mean(axis=-1", "m2 = (d * self.xhat).mean(axis=0"), 10, 5),
+    ],
+    ids=["not of the output alone", "what is returned without a name, gradients that add up",
+         "layers in a list, some of them in others"],
+)
+def test_all_that_is_trained_is_asked_of(
+    text: str, mistake: tuple[str, str], count: int, wrong: int, tmp_path: Path
+) -> None:
+    found = asked_of(text, tmp_path)
+    assert found.report.ok, f"{found.title}\n{found.report}"
+    assert len(found.report.gradients) == count
+    assert text.count(mistake[0]) == 1
+    report = asked_of(text.replace(*mistake), tmp_path).report
+    assert [one.verdict for one in report.gradients].count("wrong") == wrong, str(report)
+    line = text[: text.index(mistake[0])].count("\n") + 1
+    assert any(item.write and abs(item.line - line) <= 1 for item in report.findings if item.line), str(report)
+
+
+NORM = """import numpy as np
+
+
+class LayerNorm:
+    def __init__(self, dim, eps=1e-5):
+        self.eps, self.gamma, self.beta = eps, np.ones(dim), np.zeros(dim)
+
+    def forward(self, x):
+        self.std = 1.0 / np.sqrt(x.var(axis=-1, keepdims=True) + self.eps)
+        self.xhat = (x - x.mean(axis=-1, keepdims=True)) * self.std
+        return self.gamma * self.xhat + self.beta
+
+    def backward(self, dout):
+        self.dgamma, self.dbeta = (dout * self.xhat).sum(axis=0), dout.sum(axis=0)
+        d = dout * self.gamma
+        m = (d * self.xhat).mean(axis=-1, keepdims=True)
+        return self.std * (d - d.mean(axis=-1, keepdims=True) - self.xhat * m)
+"""
+
+
+def test_data_of_a_layer_are_as_wide_as_its_arrays(tmp_path: Path) -> None:
+    """One column would be stretched to them, and nothing be asked of the data."""
+    found = asked_of(NORM, tmp_path).report
+    assert found.ok
+    assert {one.name for one in found.gradients} == {"x", "gamma", "beta"}
+    wrong = asked_of(NORM.replace("(d * self.xhat).mean(axis=-1", "(d * self.xhat).mean(axis=0"), tmp_path).report
+    assert [one.name for one in wrong.gradients if one.verdict == "wrong"] == ["x"]

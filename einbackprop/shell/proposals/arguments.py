@@ -39,6 +39,8 @@ LONGEST = 1000
 MAKES = re.compile(r"init|random|randn|rand\b|zeros|ones|empty|load|make|create|build|generate|get_|layer_sizes|rng|"
                    r"\.(?:normal|uniform|integers)$")
 """What calls are called that make arrays of sizes, not of arrays: what they give is where a gradient can be taken."""
+GIVES = re.compile(rf"{MAKES.pattern}|batch|toy|(?:^|_)(?:data|(?:train|test|data)_?set|examples?|samples)$")
+"""What functions are called that make data as well."""
 BEGINS = re.compile(r"param|weight|new|start|setup", re.IGNORECASE)
 """What calls are called that make all weights of a network."""
 PREDICTION = re.compile(r"[yt]_?(hat|pred|out|prob)s?|pred(iction)?s?|out(put)?s?|probs?|scores|logits|AL")
@@ -148,7 +150,7 @@ class Resolver:
             optional = name in definition.optional and not self._is_wanted(definition, name)
             ways = [lambda: self._given_by_forward(definition, name), *ways, lambda: self.provided(definition, name),
                     lambda: self.output(name), lambda: self.built(definition, name),
-                    lambda: self.begun(definition, name)]
+                    lambda: self.begun(definition, name), lambda: self.made_beside(definition, name)]
             if optional:
                 ways = [lambda: self.at_sites(definition, name)] if self.by_site else []
             for way in ways:
@@ -408,8 +410,8 @@ class Resolver:
             term = self.call(item)
             if term is None or self.attempt(term.setup, term.text) is None:
                 continue
-            if MAKES.search(item.name):
-                return Term(name, self._made_by(item, term))
+            if GIVES.search(item.name):
+                return Term(name, self._made_by(item, term, definition, name))
             place = f"[{item.parts.index(name)}]" if len(item.parts) > 1 else ""
             return Term(f"{term.text}{place}", term.setup)
         return None
@@ -418,7 +420,7 @@ class Resolver:
         """What a function that makes data returns at a parameter's place, where it returns as many things."""
         needed = [one for one in definition.parameters if one not in definition.optional]
         for item in self.script.definitions:
-            fits = not item.owner and MAKES.search(item.name) and len(item.parts) == len(needed) > 1
+            fits = not item.owner and GIVES.search(item.name) and len(item.parts) == len(needed) > 1
             if fits and name in needed:
                 term, made = self._called_anew(item)
                 if term is not None and made is not None:
@@ -436,6 +438,17 @@ class Resolver:
                     return Term(name, (*term.setup, f"{name} = {term.text}"))
         return None
 
+    def made_beside(self, definition: Definition, name: str) -> Term | None:
+        """What a function that makes data returns without a name, next to another one of the parameters: ``y`` of
+        ``return x, np.cumsum(x)``, for a function of ``x, y``.
+        """
+        for item in self.script.definitions:
+            if name in beside(item, definition).values() and not item.owner and GIVES.search(item.name):
+                term, made = self._called_anew(item)
+                if term is not None and made is not None:
+                    return Term(name, self._made_by(item, term, definition, name))
+        return None
+
     def _called_anew(self, item: Definition) -> tuple[Term | None, Any]:
         """The call of a function that makes something, and what it gives; its arguments may be made up anywhere."""
         at_sites, self._at_sites = self._at_sites, 0
@@ -443,9 +456,12 @@ class Resolver:
         self._at_sites = at_sites
         return term, None if term is None else self.attempt(term.setup, term.text)
 
-    def _made_by(self, item: Definition, term: Term) -> tuple[str, ...]:
-        """The statements that bind all that a function makes, what has no name there as ``_``."""
-        targets = [part if part.isidentifier() else "_" for part in item.parts]
+    def _made_by(self, item: Definition, term: Term, definition: Definition, name: str) -> tuple[str, ...]:
+        """The statements that bind all that a function makes, for a parameter; what has no name there as ``_``, but
+        for that parameter and for targets.
+        """
+        known = {n: one for n, one in beside(item, definition).items() if one == name or TARGET.fullmatch(one)}
+        targets = [part if part.isidentifier() else known.get(n, "_") for n, part in enumerate(item.parts)]
         return (*term.setup, f"{', '.join(targets)} = {term.text}")
 
     def output(self, name: str) -> Term | None:
@@ -456,6 +472,20 @@ class Resolver:
             if FORWARD.search(item.name) and not item.owner and (term := self.call(item)) is not None:
                 return Term(f"{term.text}{place_of_output(item)}", term.setup)
         return None
+
+
+def beside(item: Definition, definition: Definition) -> dict[int, str]:
+    """The parameters of a function that stand where another one returns what has no name there, by their place in it:
+    where that returns other parameters by their names, as many places before or after.
+    """
+    names = definition.parameters
+    found = {}
+    for k, part in enumerate(item.parts):
+        shift = names.index(part) - k if part in names else None
+        for n, other in enumerate(item.parts):
+            if shift is not None and not other.isidentifier() and 0 <= n + shift < len(names):
+                found[n] = names[n + shift]
+    return {n: name for n, name in found.items() if name not in item.parts}
 
 
 def place_of_output(forward: Definition) -> str:

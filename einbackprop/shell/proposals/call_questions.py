@@ -26,7 +26,9 @@ from .function_questions import FunctionSearch
 from .invention import Term
 from .opening import with_guards_open
 from .proposal import Proposal
+from .round_measures import root_of
 from .trials import Trials
+from .updates import update_of
 
 MOST = 4
 """How many calls are tried."""
@@ -61,7 +63,7 @@ def of_calls(
                 search = CallSearch(script_of(parse_python(text.text)), names, Trials(names), text.text, call, made)
                 if (found := in_time("a call", search.asked, None)) is not None:
                     note = f"the script was run up to line {reached}: the call there is asked about"
-                    found = replace(found, source=text, notes=(note, *found.notes))
+                    found = replace(as_inner(found, script, [call]), source=text, notes=(note, *found.notes))
                     if found.is_likely:
                         return [found], []
                     unsure += [found] if found.question and found.question.both else []
@@ -79,6 +81,31 @@ def calls_in(script: Script) -> Iterator[tuple[ast.Call, ast.stmt, bool]]:
         is_elsewhere = scope.function is None or id(scope.function.node) not in inner
         if callee(call) in names and is_elsewhere and not hasattr(statement, "body"):
             yield call, statement, scope.runs
+
+
+def as_inner(found: Proposal, script: Script, calls: Sequence[ast.Call] = ()) -> Proposal:
+    """A proposal, which is told to be of a part where a round computes all that it asks of before one of some calls, or
+    any of the function that it asks about.
+    """
+    calls = calls or [call for call, *_ in script.sites if callee(call) == found.function]
+    asked = found.question.wrt if found.question is not None else ()
+    is_computed = any(all(root_of(one) in computed for one in asked)
+                      for call in calls if (computed := computed_before(script, call)))  # fmt: skip
+    return replace(found, is_inner=found.is_inner or is_computed)
+
+
+def computed_before(script: Script, call: ast.Call) -> set[str]:
+    """The names that the round of a loop binds before a call in it, such as ``h`` of ``h = layer(h)``: what is trained
+    is bound before the loop, or updated after the call.
+    """
+    statement, scope = next((statement, scope) for one, statement, scope in script.sites if one is call)
+    nodes = [node for item in (*scope.statements, *([scope.function.node] if scope.function else []))
+             for node in ast.walk(item)]  # fmt: skip
+    loops = [node for node in nodes if isinstance(node, ast.For | ast.While)
+             and node.lineno < statement.lineno <= (node.end_lineno or 0)]  # fmt: skip
+    return {target.id for loop in loops for node in ast.walk(loop)
+            if isinstance(node, ast.Assign) and node.lineno < statement.lineno and update_of(node) is None
+            for target in ast.walk(node) if isinstance(target, ast.Name) and isinstance(target.ctx, ast.Store)}
 
 
 def made_before(script: Script, call: ast.Call) -> dict[str, ast.Call]:
@@ -152,17 +179,12 @@ class CallSearch(FunctionSearch):
         """
         found = self.of(self.item) if self.item is not None else None
         given = {node.id for node in ast.walk(self.written) if isinstance(node, ast.Name)} & self.made.keys()
-        known, most = self._known(found)
+        known, most = self._agreed(found)
         if self.item is not None and given and known < most:
             written = Anew(self.made).visit(parse_python(ast.unparse(self.written), "eval").body)
             other = replace(self, written=written).of(self.item)
-            found = other if self._known(other)[0] > known else found
+            found = other if self._agreed(other)[0] > known else found
         return found if found is not None and found.question is not None and not found.question.forward else None
-
-    def _known(self, found: Proposal | None) -> tuple[int, int]:
-        """How many gradients of a proposal are those of its loss, and of how many; none of a layer."""
-        is_layer = found is None or found.question is None or bool(found.question.forward)
-        return (0, 1) if is_layer or found is None else self._agreed(found)
 
 
 class Anew(ast.NodeTransformer):

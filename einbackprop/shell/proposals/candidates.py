@@ -77,9 +77,9 @@ def has_loss(script: Script, item: Definition) -> bool:
     return says_so and bool(script.gradients_in(item)) and not script.is_gradient(parts[0])
 
 
-def loss_functions(script: Script, gradients: Definition, *, named: bool = True) -> list[Definition]:
-    """Functions that may be the loss, the likeliest first: what is called one, in the same class first. Where nothing
-    is called one, or it is not asked for the ``named`` ones, any others.
+def loss_functions(script: Script, gradients: Definition) -> tuple[list[Definition], list[Definition]]:
+    """Functions that may be the loss, the likeliest first, of the same class first: those that are called one, and any
+    others.
     """
     def likelihood(item: Definition) -> tuple[bool, int, bool]:
         shared = len(set(item.parameters) & set(gradients.parameters))
@@ -90,7 +90,8 @@ def loss_functions(script: Script, gradients: Definition, *, named: bool = True)
                 and not item.name.startswith("__") and (item.says(LOSS) or not TRAINING.search(item.name))]
     called = [item for item in possible if item.says(LOSS) or any(LOSS.search(part) for part in item.parts)]
     others = [item for item in possible if item not in called]
-    return sorted((called or others) if named else others, key=likelihood, reverse=True)
+    ordered = (sorted(found, key=likelihood, reverse=True) for found in (called, others))
+    return next(ordered), next(ordered)
 
 
 def layers(script: Script) -> Iterator[Layer]:

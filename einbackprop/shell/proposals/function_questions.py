@@ -20,7 +20,7 @@ from einbackprop.core.source import callee, parse_python
 from ..questions import Question
 from .arguments import Resolver, arguments_in, united
 from .candidates import LOSS, STARTING, TRAINED, gradient_functions, has_loss, layers, loss_functions
-from .definitions import FORWARD, Definition, receiver_in
+from .definitions import FORWARD, Definition, receiver_in, script_of
 from .invention import DATA, TARGET, Term
 from .layer_questions import of_layer
 from .losses import is_enough, is_number, likeliest, place_of_loss, shape_of
@@ -83,11 +83,22 @@ class FunctionSearch(Search):
         """Proposals without those that agree in nothing, where others ask of more: what ``loss_derivative(out, y)``
         leaves out its caller may put in; and without layers that the gradients of a loss go through.
         """
-        whole = {name for one in found if one.question is not None and not one.question.forward
-                 for item in self.script.functions(one.function) for name in self._called_by(item)}  # fmt: skip
-        found = [one for one in found if one.question is None or not one.question.forward or one.function not in whole]
+        wholes = [one for one in found if one.question is not None and not one.question.forward]
+        whole = {name for one in wholes for item in self._functions_of(one) for name in self._called_by(item)}
+        used = {callee(call) for call, *_ in self.script.sites}
+        unused = {item.owner for item in self.script.definitions} - used - {""}
+        found = [one for one in found if one in wholes or one.question is None or one.function not in whole
+                 or unused & {*re.findall(r"\w+", one.setup)}]  # fmt: skip
         most = max((len(one.question.wrt) for one in found if one.question), default=0)
         return [one for one in found if not in_time("helpers", partial(self._is_helper, one, most), False)]
+
+    def _functions_of(self, one: Proposal) -> Sequence[Definition]:
+        """The functions that the gradients of a proposal call: of the script, or what a round of a loop was made."""
+        made = script_of(parse_python(one.source.text)) if one.source is not None else self.script
+        texts = [text for text in (one.question.both, one.question.grads) if text] if one.question is not None else []
+        calls = (node for text in texts for node in ast.walk(parse_python(text, "eval")) if isinstance(node, ast.Call))
+        return [item for name in dict.fromkeys(map(callee, calls))
+                for item in [*self.script.functions(name)] or made.functions(name)]  # fmt: skip
 
     def _is_helper(self, one: Proposal, most: int) -> bool:
         asked = one.question
@@ -145,7 +156,7 @@ class FunctionSearch(Search):
             return None
         term = resolver.call(item)
         found = None if term is None else self._asked(resolver, item, term)
-        known, most = (0, 1) if found is None else self._agreed(found)
+        known, most = self._agreed(found)
         if term is None or known == most:
             return found
         named = self._with_names(term, item)
@@ -329,7 +340,8 @@ class FunctionSearch(Search):
         if usual is not None or not roots:
             return usual
         by_name = isinstance(result, Mapping) or any(map(self.script.is_gradient, names))
-        like_loss = any(set(one.parameters) <= set(item.parameters) for one in loss_functions(self.script, item)[:1])
+        called, others = loss_functions(self.script, item)
+        like_loss = any(set(one.parameters) <= set(item.parameters) for one in (called or others)[:1])
         if not by_name and not like_loss:  # the derivative of one function, such as of a sigmoid
             losses = [loss for loss, count in zip(losses, agreements, strict=True) if count]
             agreements = list(filter(None, agreements))
@@ -373,13 +385,15 @@ class FunctionSearch(Search):
                 return Term(alone, united([*loss.setup, *gradients.setup]))
         return None
 
-    def _agreed(self, found: Proposal) -> tuple[int, int]:
+    def _agreed(self, found: Proposal | None) -> tuple[int, int]:
         """How many arrays of a proposal's gradients agree with differences of its loss, and how many there are; what
-        holds several is gone through.
+        holds several is gone through. None of one where there is no proposal, or that of a layer.
         """
+        if found is None or found.question is None or found.question.forward:
+            return 0, 1
         loss, gradients = self._terms(found)
-        roots = found.question.wrt if found.question is not None else ()
-        apart = [(label(root, at), leaf) for root, part in self._parts(gradients.setup, gradients.text, roots)
+        apart = [(label(root, at), leaf)
+                 for root, part in self._parts(gradients.setup, gradients.text, found.question.wrt)
                  for at, leaf in paired(self.trials(gradients.setup, root), part)]
         return sum(self._agrees(loss.text, loss.setup, held, leaf) for held, leaf in apart), len(apart)
 
@@ -496,8 +510,8 @@ class FunctionSearch(Search):
         """The losses that can be had, the likeliest first; of functions that are called otherwise where none that is
         called a loss gives a number.
         """
-        called = list(self._numbers(resolver, item, loss_functions(self.script, item)))
-        yield from called or self._numbers(resolver, item, loss_functions(self.script, item, named=False))
+        called, others = loss_functions(self.script, item)
+        yield from list(self._numbers(resolver, item, called)) or self._numbers(resolver, item, others)
 
     def _numbers(self, resolver: Resolver, item: Definition, functions: Sequence[Definition]) -> Iterator[Term]:
         """Calls of functions that give numbers, alone or first."""

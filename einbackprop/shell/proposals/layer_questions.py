@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+
+import numpy as np
 
 from einbackprop.checking.answers import same
 from einbackprop.checking.naming import gradient_of
+from einbackprop.core.nesting import leaves
 from einbackprop.core.source import parse_python, substituted
 
 from ..questions import Question
@@ -26,6 +30,11 @@ def of_layer(search: Search, resolver: Resolver, layer: Layer) -> Proposal | Non
     forward = resolver.call(layer.forward) if cotangents else None
     forward = forward and with_named_arguments(forward, layer.forward, search.names)
     result = None if forward is None else search.trials(forward.setup, forward.text)
+    if forward is not None and result is None:
+        ways = (one for one in as_wide(search, resolver, layer, forward)
+                if search.trials(one.setup, one.text) is not None)  # fmt: skip
+        forward = next(ways, forward)
+        result = search.trials(forward.setup, forward.text)
     if not cotangents or forward is None or result is None:
         return None
     reads_cache = any(name in layer.forward.parts or name == "cache" for name in layer.backward.parameters)
@@ -62,6 +71,21 @@ def of_layer(search: Search, resolver: Resolver, layer: Layer) -> Proposal | Non
     backward = f"{receiver}.{layer.backward.name}({arguments})" if receiver else (
         f"{layer.backward.name}({arguments})")
     return _tried(search, resolver, layer, Term(forward.text, united(setup)), backward, receiver)
+
+
+def as_wide(search: Search, resolver: Resolver, layer: Layer, forward: Term) -> Iterator[Term]:
+    """The call of a layer's forward, with data that were made up as wide as the arrays that the layer's object holds,
+    such as those of a norm that was made for so many features.
+    """
+    receiver = resolver.receiver(layer.forward.owner) if layer.forward.owner else None
+    held = search.trials(receiver.setup, f"vars({receiver.text})") if receiver is not None else None
+    arrays = [leaf for _, leaf in leaves(held) if isinstance(leaf, np.ndarray) and leaf.ndim]
+    made = [one for one in forward.setup if one.partition(" = ")[0] in layer.forward.parameters]
+    named = (line.partition(" = ")[2] for line in forward.setup)
+    letters = {search.trials(forward.setup, text): text for text in named if re.fullmatch("[a-z]", text)}
+    for size in dict.fromkeys(array.shape[-1] for array in arrays) if len(made) == 1 else ():
+        wide = re.sub(r"\w+\)$", f"{letters.get(size, size)})", made[0])
+        yield Term(forward.text, tuple(wide if one == made[0] else one for one in forward.setup))
 
 
 def with_named_arguments(call: Term, function: Definition, names: Mapping[str, object]) -> Term:

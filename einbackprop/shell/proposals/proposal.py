@@ -71,8 +71,9 @@ class Proposal:
         asked = self.question
         text = asked.both or asked.backward or asked.grads or self.expression if asked is not None else "None"
         node: ast.AST = parse_python(text, "eval").body
-        while isinstance(node, ast.Call) and isinstance(node.func, ast.Lambda) and node.args:
-            node = node.args[0]
+        while isinstance(node, ast.Subscript) or (
+                isinstance(node, ast.Call) and isinstance(node.func, ast.Lambda) and node.args):  # fmt: skip
+            node = node.value if isinstance(node, ast.Subscript) else node.args[0]
         return callee(node) if isinstance(node, ast.Call) else ""
 
     @property

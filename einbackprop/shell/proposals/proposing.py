@@ -16,7 +16,7 @@ from einbackprop.errors import ScriptError
 
 from ..questions import Question
 from .arguments import free_names
-from .call_questions import of_calls
+from .call_questions import as_inner, of_calls
 from .candidates import gradient_functions
 from .definitions import Script, imported_in, script_of
 from .flat_questions import Again, of_flat_parts, of_updating_backwards
@@ -24,7 +24,7 @@ from .flattened import Flat, Rewriting, flat_parts
 from .function_questions import LEFT_OUT, FunctionSearch
 from .losses import is_number
 from .mending import mended, stopped_in
-from .opening import Opened, opened, with_guards_open
+from .opening import opened, with_guards_open
 from .proposal import Proposal
 from .roots import MEASURED, stands_in
 from .round_measures import root_of
@@ -39,6 +39,8 @@ SECONDS = 30.0
 """After which what was found has to do."""
 GUARD = 4.0
 """After which what stands under a main guard is left: that it stops with an error shows sooner."""
+BEFORE = 4.0
+"""After which steps are left whose data are made up, where they are looked for again among the script's own."""
 MOST = 3
 """How many errors of functions are looked at."""
 LONGEST = 250
@@ -91,7 +93,7 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
     found, unsure = in_time("backwards", partial(of_updating_backwards, flats, source, again), (
         list[Proposal](), list[Proposal]())) if again is not None else ([], [])  # fmt: skip
     search = StepSearch(script, names, trials, source)
-    found = found or search.all()
+    found = found or [as_inner(one, script) for one in search.all()]
     found, beside = apart(found, search) if again is not None else (found, [])
     if found and again is not None and not any(one.is_likely for one in found):
         found = of_other_losses(search, script, source, again, found)
@@ -107,7 +109,9 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
         found = [one for one in found if one.function not in known or not leaves_out(one)]
         return without_parts(search.without_helpers(united(called, found)))
     if is_partial(found):
-        steps, less_sure = search.steps()
+        will_run = again is not None and opened(source) is not None  # and then there are data for them
+        steps, less_sure = search.steps(*[BEFORE] * will_run)
+        steps = [as_inner(one, script) for one in steps]
         steps, more = apart(steps, search) if again is not None else (steps, [])
         found, unsure = united(steps, found), [*more, *less_sure, *unsure]
     named, others = ([flat for flat in flats if flat.is_named is kind] for kind in (True, False))
@@ -223,11 +227,13 @@ def without_parts(found: Sequence[Proposal]) -> list[Proposal]:
     wholes = [{*one.question.wrt} for one in found if one.question and not one.question.forward]
 
     def is_part(asked: Question | None) -> bool:
-        own = [text for text in asked.wrt if not text.isidentifier()] if asked is not None else []
-        if asked is None or len(own) < len(asked.wrt) * (not asked.forward):  # each function has an x of its own
+        if asked is None:
             return False
-        return any(whole > {*own} if not asked.forward else any(
-            stands_in(one, root) or stands_in(root, one) for one in whole for root in own) for whole in wholes)
+        own = [text for text in asked.wrt if not text.isidentifier()]  # each function has an x of its own
+        if asked.forward:
+            return any(stands_in(one, root) or stands_in(root, one)
+                       for whole in wholes for one in whole for root in own)  # fmt: skip
+        return len(own) == len(asked.wrt) and any(whole > {*own} for whole in wholes)
 
     return [one for one in found if not is_part(one.question) and not is_of_measurements(one)]
 
@@ -298,22 +304,18 @@ def of_opened(source: str, again: Again) -> list[Proposal]:
         return []
     tree = parse_python(text.whole)
     script = script_of(tree)
+    found: list[Proposal] = []
     with suppress(ScriptError), again(text.run) as (names, _):
         script = script_of(tree, list(imported_in(names, tree)))
         search = StepSearch(script, names, Trials(names), text.whole)
-        found, _ = apart(search.all(), search)
+        found, _ = apart([as_inner(one, script) for one in search.all()], search)
         if is_partial(found):
             found, _ = search.steps()
-            found, _ = apart(found, search)
-        if any(one.is_likely for one in found):
-            return opened_ones(found, text)
-        rounds = list(of_rounds(script, text.whole, again))
-        return rounds if not found or any(one.is_likely for one in rounds) else opened_ones(found, text)
-    return list(of_rounds(script, text.whole, again))
-
-
-def opened_ones(found: Sequence[Proposal], text: Opened) -> list[Proposal]:
-    """Proposals found where a script was run up to where it trains."""
+            found, _ = apart([as_inner(one, script) for one in found], search)
+    is_whole = any(one.is_likely and not one.is_part for one in found)
+    rounds = [] if is_whole else list(of_rounds(script, text.whole, again))
+    if not found or any(one.is_likely for one in rounds):
+        return rounds
     return [replace(proposal, source=text.run, notes=(OPENED, *proposal.notes)) for proposal in found]
 
 

@@ -393,7 +393,7 @@ class RoundSearch:
             apart = f"{self.call.text}[1:]" if descent.is_held else step.gradients(
                 descent, rate, f"{self.call.text}[1:]")  # fmt: skip
             question = Question(descent.of, descent.loss.text, apart)
-        said = said_of(descent, rate, replace(step, call=Term("it")))
+        said = said_of(descent, rate, "it")
         written = [name for name in self.flat.losses if TRAINED.search(name) and is_number(self.given.get(name))]
         if written and any(one.startswith(NO_LOSS) for one in said):
             said.append(f"they are not those of {listed(written)}, which the round makes")

@@ -39,21 +39,20 @@ OTHERS = (NUMERICAL, STARTING, re.compile(r"import|download|plot|draw|show|print
 MOST = 16
 """How many functions are tried."""
 SECONDS = 12.0
-"""After which no further function is tried."""
 
 
 @dataclass(frozen=True)
 class StepSearch(FunctionSearch):
     """Looks for the questions of steps of training."""
 
-    def steps(self) -> tuple[list[Proposal], list[Proposal]]:
+    def steps(self, seconds: float = SECONDS) -> tuple[list[Proposal], list[Proposal]]:
         """What the functions ask that make a step each: those first of which most gradients are those of a loss, then
-        those of which that is not sure.
+        those of which that is not sure. After so many seconds no further function is tried.
         """
         found: list[tuple[Descent, Proposal]] = []
         begun = time.monotonic()
         for item in self._candidates():
-            left = SECONDS - (time.monotonic() - begun)
+            left = seconds - (time.monotonic() - begun)
             if left < 0:
                 break
             ways = itertools.islice(self.resolvers(), 3)  # without other layouts of what is made up
@@ -118,7 +117,8 @@ class StepSearch(FunctionSearch):
         question = Question(descent.of, descent.loss.text, step.gradients(descent, rate))
         found = self.proposal(question, united([*setup, *call.setup]), resolver)
         is_known = descent.is_exact and descent.loss.named and rates.closeness(descent) > 1
-        notes = (*said_of(descent, rate, step), *found.notes)
+        beside = step.beside(descent) if descent.is_held else []
+        notes = (*said_of(descent, rate, call.text, beside), *found.notes)
         return descent, replace(
             found, expression=call.text, notes=notes, followed=descent.followed if is_known else 0)
 
@@ -273,15 +273,13 @@ def losses_in(result: Any, text: str, names: Sequence[str]) -> list[Measure]:
     return found
 
 
-def said_of(found: Descent, rate: str, step: Step) -> list[str]:
-    """What is to be known of gradients that are what a step changes or leaves."""
-    call = step.call.text
+def said_of(found: Descent, rate: str, call: str, beside: Sequence[str] = ()) -> list[str]:
+    """What is to be known of gradients that are what a call changes or leaves, and of what it gives beside them."""
     over = "" if rate == "1" else f", over {rate},"
     said = [] if found.is_held else [
         f"what {call} changes{over} is taken for the {'negative ' if found.ascends else ''}gradients"]  # fmt: skip
     if left := [item.text for item in found.moved if item.text not in found.of]:
         said.append(f"{NOT_CHECKED}: {', '.join(left)}, of which no gradient was found")
-    beside = step.beside(found) if found.is_held else []
     if beside:
         said.append(f"{NOT_CHECKED}: {', '.join(beside)} of what {call} gives, of which it is not known what they are "
                     "gradients of")  # fmt: skip

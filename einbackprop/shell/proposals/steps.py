@@ -416,16 +416,17 @@ class Step:
         for of, text, factor in sorted(multiples, key=lambda one: abs(one[2] - best)):
             if factor and alike(best, factor) and of not in held and text not in held.values():
                 held[of] = text
-        trained = {item.text for item in self.changes} & held.keys()
-        held = {of: text for of, text in held.items() if of in trained or not trained}  # not of data as well
-        for item, ways, rises in slopes if held else ():
-            if item.text not in held and (text := self._penalised(item, ways, rises, best, {*held.values()})):
-                held[item.text] = text
         inputs = {item.text: item for item in self.inputs}
+        moved = {item.text for item in self.changes}
+        asked = moved if moved & held.keys() else inputs.keys()  # not of data as well
+        held = {of: text for of, text in held.items() if of in asked}
+        for item, ways, rises in slopes if held else ():
+            if item.text in asked - held.keys() and (
+                    text := self._penalised(item, ways, rises, best, {*held.values()})):
+                held[item.text] = text
         if all(of in inputs and inputs[of].is_itself(self.holders[text]) for of, text in held.items()):
             held = {}
         shapes, seen = {text: item.before.shape for text, item in inputs.items()}, len(held)
-        moved = {item.text for item in self.changes}
         for of, text in list(held.items()):
             for other, shape in shapes.items():
                 place = in_place_of(of, text, other)

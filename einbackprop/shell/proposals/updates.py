@@ -86,6 +86,9 @@ def update_of(
     if factors is None:
         return None
     sign, nodes = factors
+    if is_gradient(target) and not (minus and any(is_rate(node) and not isinstance(node, ast.Constant)
+                                                  for node in nodes)):  # fmt: skip
+        return None  # gradients add up, ``dx += dr``
     held = next((node for node in nodes if ast.unparse(node) in (momenta or {})), None)
     inner = factors_of(momenta[ast.unparse(held)]) if momenta and held is not None else None
     if inner is not None:
@@ -137,6 +140,19 @@ def is_updated(new: str, old: str) -> bool:
     (True, True, True, False)
     """
     return new == old or (old.isidentifier() and old in new and new.replace(old, "", 1).strip("_").lower() in NEW)
+
+
+def is_gradient(target: ast.expr) -> bool:
+    """Whether what is assigned to is called a gradient, or is part of what is: ``dx``, ``self.grads["W"]``.
+
+    >>> [is_gradient(ast.parse(text, mode="eval").body) for text in ("dx", "grads['W']", "layer.dW", "W", "data[d]")]
+    [True, True, True, False, False]
+    """
+    while isinstance(target, ast.Subscript):
+        if isinstance(target.slice, ast.Constant) and GRADIENT.search(str(target.slice.value)):
+            return True
+        target = target.value
+    return isinstance(target, ast.Name | ast.Attribute) and GRADIENT.search(named(target)) is not None
 
 
 def gradients_among(nodes: Sequence[ast.expr], change: ast.expr) -> list[ast.expr]:
