@@ -58,7 +58,7 @@ def what_is_read_is_true() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reading, "record", with_values(reading.record))
-        patch.setattr(scripts, "_traced", with_values(scripts._traced))
+        patch.setattr(scripts, "traced", with_values(scripts.traced))
         patch.setattr(reading, "reading_of", checked)
         patch.setattr(scripts, "reading_of", checked)
         yield

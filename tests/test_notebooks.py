@@ -16,8 +16,9 @@ import pytest
 import einbackprop
 from einbackprop.errors import OptionError, ScriptError
 from einbackprop.shell.command import main
+from einbackprop.shell.derivations import derive_script
 from einbackprop.shell.notebooks import python_of
-from einbackprop.shell.scripts import check_script, derive_script, read_script
+from einbackprop.shell.scripts import check_script, read_script
 
 MAGICS = """%matplotlib inline
 !pip install --quiet \\

@@ -12,7 +12,8 @@ from library import line_of
 from einbackprop.checking.reports import Report
 from einbackprop.errors import ScriptError
 from einbackprop.shell.answers import outcomes
-from einbackprop.shell.scripts import check_script, derive_script
+from einbackprop.shell.derivations import derive_script
+from einbackprop.shell.scripts import check_script
 
 IN_GLOBALS = """
 import numpy as np

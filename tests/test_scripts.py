@@ -18,9 +18,10 @@ from verdict_cases import undiagnosed
 from einbackprop.checking.reports import Report
 from einbackprop.errors import ScriptError
 from einbackprop.shell import scripts, watch
+from einbackprop.shell.derivations import derive_script
 from einbackprop.shell.proposals.flattened import Rewriting
 from einbackprop.shell.questions import Question
-from einbackprop.shell.scripts import check_script, derive_script, run
+from einbackprop.shell.scripts import check_script, run
 from einbackprop.shell.setups import names_wanted
 from einbackprop.world.drawing import NOTHING
 

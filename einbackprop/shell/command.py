@@ -101,8 +101,11 @@ def _run(argv: Sequence[str] | None) -> int:
             return 2
 
     with collecting() as faults:
-        code = contained("the command", work, 4)
-    return _failed(faults[-1]) if faults else code
+        code = contained("the command", work, None)
+    if faults or code is not None:
+        return _failed(faults[-1]) if faults else int(code or 0)
+    complain("einbackprop: the time was over before anything was decided: --seconds gives more")
+    return 3
 
 
 def _failed(fault: "InternalFault") -> int:
@@ -533,7 +536,7 @@ def _read(options: argparse.Namespace) -> int:
 
 def _derive(options: argparse.Namespace) -> int:
     from einbackprop.emission.literals import in_ascii
-    from einbackprop.shell.scripts import derive_script
+    from einbackprop.shell.derivations import derive_script
 
     derived = derive_script(
         options.script, options.loss, options.wrt, options.setup, options.seed, target=options.target)
@@ -543,7 +546,8 @@ def _derive(options: argparse.Namespace) -> int:
 
 def _shard(options: argparse.Namespace) -> int:
     from einbackprop.notation.display import fitted
-    from einbackprop.shell.scripts import shard_script, write_page
+    from einbackprop.shell.derivations import shard_script
+    from einbackprop.shell.scripts import write_page
 
     found = shard_script(
         options.script, options.expression, options.mesh, options.letters, options.suggest, options.wrt, options.setup,

@@ -31,7 +31,7 @@ from einbackprop.shell.guesses import settle
 from einbackprop.shell.proposals import Proposal, proposals_of, readings_of
 from einbackprop.shell.proposals.flattened import Rewriting
 from einbackprop.shell.questions import Question
-from einbackprop.shell.scripts import answer, derive_script, read_script, run, running
+from einbackprop.shell.scripts import answer, read_script, run, running
 from einbackprop.web.commands import command_in
 
 Answer = dict[str, Any]
@@ -228,6 +228,10 @@ def derive(code: str, loss: str, wrt: str, setup: str = "", target: str = "numpy
     wanted = parts_of(wrt)
     if not wanted:
         raise OptionError("nothing is given to differentiate with respect to: name it, as in W1, b1")
+    from einbackprop.shell.derivations import (
+        derive_script,  # an eighth of the modules, which the page need not wait for
+    )
+
     with _written(code) as script:
         derived = derive_script(
             script, loss, wanted, setup, target=target, text=rewriting_of(text))  # type: ignore[arg-type]
