@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from library import COLUMNS
 
+from einbackprop.core.progress import OutOfTimeError
 from einbackprop.shell.absent import say_once
 from einbackprop.shell.command import main
 
@@ -141,6 +142,18 @@ def test_a_mistake_of_our_own_is_said_to_be_one(
     monkeypatch.setenv("EINBACKPROP_TRACEBACK", "1")
     with pytest.raises(KeyError):
         main(arguments)
+
+
+def test_time_that_is_over_before_a_verdict_is_said_to_be(
+    script: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(*_: object, **__: object) -> None:
+        raise OutOfTimeError
+
+    monkeypatch.setattr("einbackprop.shell.scripts.solve", late)
+    assert main(["check", str(script), *OPTIONS]) == 3
+    said = capsys.readouterr().err
+    assert said == "einbackprop: the time was over before anything was decided: --seconds gives more\n"
 
 
 def test_a_mistake_of_our_own_in_one_check_of_several_leaves_the_others(

@@ -715,6 +715,7 @@ def test_made_arrays(seed: int, n: int, m: int) -> None:
                 x * (rows < columns),
                 np.array(3.0) * y,
                 np.indices((n, m))[0] * x,
+                np.indices((n, m), dtype=float)[1] / 2,
                 np.mgrid[:n, 1:m + 1].sum(0) * x,
                 np.ogrid[0:1:5j][:, None] * y,
             ),

@@ -1,6 +1,6 @@
 """What is written in brackets after ``np.r_``, ``np.c_``, ``np.ogrid`` and ``np.mgrid``, as arrays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,12 @@ class Grid:
         made = [one.astype(kind)[tuple(slice(None) if j == i else None for j in range(rank))]
                 for i, one in enumerate(along)]  # fmt: skip
         return tuple(made) if self.sparse else np.stack(np.broadcast_arrays(*made))
+
+
+def positions(counted: Callable[[slice], Any], dimensions: Iterable[Any], dtype: Any, sparse: bool) -> Any:
+    """``np.indices``."""
+    made = Grid(counted, sparse)[tuple(slice(0, n) for n in dimensions)]
+    return tuple(one.astype(dtype) for one in made) if sparse else made.astype(dtype)
 
 
 class Joined:

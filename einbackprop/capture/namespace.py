@@ -17,7 +17,7 @@ from numpy.lib import stride_tricks
 
 from ..errors import TraceError
 from . import creation, dispatch, joining, pointwise
-from .grids import Grid, Joined, stepped
+from .grids import Grid, Joined, positions, stepped
 from .memory import is_traced
 from .pointwise import Selection
 from .recorder import Recorder
@@ -152,8 +152,8 @@ def numpy_for(recorder: Recorder, numpy: ModuleType, random: ModuleType) -> Modu
             "r_": Joined(recorder, counted, 0),
             "ogrid": Grid(counted, sparse=True),
             "mgrid": Grid(counted, sparse=False),
-            "indices": lambda dimensions, dtype=int, sparse=False: Grid(counted, sparse)[
-                tuple(slice(0, n) for n in dimensions)],
+            "indices": lambda dimensions, dtype=int, sparse=False: positions(
+                counted, dimensions, real_dtype(dtype), sparse),
             "vectorize": functools.partial(Vectorized, recorder),
             "linalg": Module(np.linalg, {}, wrapped),
             "random": Module(random, generators(random), wrapped),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..core.dimensions import Axis, Dimensions, Known
+from ..core.dimensions import Axis, Dimensions, Memo
 from ..core.program import Source
 from ..rerolling import Choice
 from .arithmetic import size_of
@@ -125,9 +125,9 @@ class Way:
         self.keeps_sizes = False
         self.choices: list[Choice] = []
         self.decisions, self.laid = Decisions(), dict[str, str | tuple[int, ...]]()
-        self._expressions = Known[tuple[Terms, ...], Axis](
+        self._expressions = Memo[tuple[Terms, ...], Axis](
             dimensions, lambda of: tuple(terms_key(rooted(terms)) for terms in of))
-        self._parts = Known[tuple[Axis, Any, Any], Axis](
+        self._parts = Memo[tuple[Axis, Any, Any], Axis](
             dimensions, lambda part: (part[0].root(), key_of(part[1]), key_of(part[2])))
         self._unclaimed: set[Axis] = set()  # expressions that are no axis of an array yet
         self._spots: list[tuple[Axis, Any, Source | None]] = []

@@ -90,11 +90,11 @@ def right_but_for_guards(trial: Trial, history: Mapping[str, History], drawing: 
     They are compared at the states at which they differ and the guards tell, where what they are of is made smaller
     until the loss without guards is finite, and where that is small.
     """
-    loss, constants = unguarded(trial.user.loss)
-    if not constants:
-        return {}
     off = [(name, draw, outcome) for name, found in history.items() for draw, outcome in found
            if outcome.found == "differs"]  # fmt: skip
+    loss, constants = unguarded(trial.user.loss) if off else (trial.user.loss, ())
+    if not constants:
+        return {}
     drawn = {id(draw): draw.state for _, draw, _ in off}
     bare, own = ({key: float(run(duplicate(state))) for key, state in drawn.items()} for run in (
         loss, trial.user.loss))  # fmt: skip

@@ -56,8 +56,7 @@ def smaller_diagnosis(
     at = [small.state(one) for one in states]
     case = case_of(small.problem, small.trial, traced.unrolled.program, read, at, parameters, seed,
                  (*small.others, *states[:1]))  # fmt: skip
-    found = diagnosis_of(case, seed)
-    return found if any(item.write for item in found.findings) else None
+    return repairing(diagnosis_of(case, seed))
 
 
 def unread_diagnosis(
@@ -70,7 +69,11 @@ def unread_diagnosis(
     loss = traced_at(problem.forward, trial.state) if is_read and problem.forward is not None else None
     program, folded = (loss.unrolled.program, loss.program) if isinstance(loss, Trace) else (None, None)
     case = case_of(problem, trial, program, Review(), states, parameters, seed, larger, folded)
-    found = diagnosis_of(replace(case, read=dict), seed)
+    return repairing(diagnosis_of(replace(case, read=dict), seed))
+
+
+def repairing(found: Diagnosis) -> Diagnosis | None:
+    """A diagnosis that says what to write; None of another one."""
     return found if any(item.write for item in found.findings) else None
 
 

@@ -17,10 +17,7 @@ from einbackprop.capture.tracer import Trace
 from einbackprop.checking import answers, functions
 from einbackprop.checking.assumptions import assumptions
 from einbackprop.checking.deciding import Decision, decide
-from einbackprop.checking.elsewhere import (
-    Elsewhere,
-    look,
-)
+from einbackprop.checking.elsewhere import Elsewhere, look
 from einbackprop.checking.guards import made_finite, right_but_for_guards, unguarded
 from einbackprop.checking.matching import Target
 from einbackprop.checking.mistakes import (

@@ -126,7 +126,7 @@ class Dimensions:
     _letters: list[Axis] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._derived = Known[Sequence[Axis], Axis](self, lambda parents: tuple(axis.root() for axis in parents))
+        self._derived = Memo[Sequence[Axis], Axis](self, lambda parents: tuple(axis.root() for axis in parents))
 
     def new(self, size: int, name: str = "") -> Axis:
         """An axis that is nobody else's yet."""
@@ -185,7 +185,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Known(Generic[K, V]):
+class Memo(Generic[K, V]):
     """What was made of axes, found again where the same is made of the same dimensions, of which some may have become
     one since.
 
@@ -202,7 +202,7 @@ class Known(Generic[K, V]):
 
     def _group(self, way: Hashable) -> dict[Hashable, tuple[K, V]]:
         """What was made in one way, by the keys that it has now."""
-        unions, made = self._groups.get(way, (0, {}))
+        unions, made = self._groups.setdefault(way, (self._dimensions.unions, {}))
         if unions != self._dimensions.unions:
             before, made = made, {}
             for one in before.values():  # what is one now stays one
@@ -217,7 +217,6 @@ class Known(Generic[K, V]):
 
     def add(self, way: Hashable, described: K, made: V) -> V:
         """Keep what was made, and give it back."""
-        self._groups.setdefault(way, (self._dimensions.unions, {}))
         self._group(way).setdefault(self._key(described), (described, made))
         return made
 

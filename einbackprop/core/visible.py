@@ -71,6 +71,15 @@ def shown(value: Any) -> str:
     return shortened(visible(str(told))) if told else f"<{visible(type(value).__name__)}>"
 
 
+def numberless(text: str) -> str:
+    """An expression or a name with a sign in the place of each number, by which entries of one list are alike.
+
+    >>> numberless("grads[12]")
+    'grads[#]'
+    """
+    return re.sub(r"\d+", "#", text)
+
+
 def ranges(told: Iterable[tuple[str, str]]) -> list[str]:
     """Names, each with what is said of it; three or more that differ in numbers alone, of which the same is said, as
     the first and the last of them.
@@ -78,7 +87,7 @@ def ranges(told: Iterable[tuple[str, str]]) -> list[str]:
     >>> ranges([("x[0]", "(3,)"), ("x[1]", "(3,)"), ("x[2]", "(3,)"), ("W", "(2,)")])
     ['x[0] … x[2] (3,)', 'W (2,)']
     """
-    found = grouped(((re.sub(r"\d+", "0", name), said), name) for name, said in told)
+    found = grouped(((numberless(name), said), name) for name, said in told)
     return [text for (_, said), names in found.items() for text in (
         [f"{names[0]} … {names[-1]} {said}"] if len(names) > 2 else [f"{name} {said}" for name in names])]
 

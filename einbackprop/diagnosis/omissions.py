@@ -70,14 +70,12 @@ def is_left_out(search: Round) -> bool:
     """Whether something is added to other entries of what a statement makes one of that can be at fault, as
     ``g['b'] += …`` is beside ``g['W'] = …``, and nothing to its own.
     """
-    for table in search.alone:
-        site = table.suspect.site
-        nodes = [node for node in ast.walk(site.function) if isinstance(node, ast.AugAssign)] if isinstance(
-            site.statement, ast.Assign) else []  # fmt: skip
-        added = {ast.unparse(node.target) for node in nodes}
-        beside = {root_of(text) for text in added if text != root_of(text)}
-        if site.target not in added and site.target != root_of(site.target) and root_of(site.target) in beside:
-            return True
+    for site in (table.suspect.site for table in search.alone):
+        if isinstance(site.statement, ast.Assign) and site.target != root_of(site.target):
+            added = {ast.unparse(node.target) for node in ast.walk(site.function) if isinstance(node, ast.AugAssign)}
+            beside = {root_of(text) for text in added if text != root_of(text)}
+            if site.target not in added and root_of(site.target) in beside:
+                return True
     return False
 
 

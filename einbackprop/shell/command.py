@@ -102,10 +102,12 @@ def _run(argv: Sequence[str] | None) -> int:
 
     with collecting() as faults:
         code = contained("the command", work, None)
-    if faults or code is not None:
-        return _failed(faults[-1]) if faults else int(code or 0)
-    complain("einbackprop: the time was over before anything was decided: --seconds gives more")
-    return 3
+    if faults:
+        return _failed(faults[-1])
+    if code is None:
+        complain("einbackprop: the time was over before anything was decided: --seconds gives more")
+        return 3
+    return code
 
 
 def _failed(fault: "InternalFault") -> int:

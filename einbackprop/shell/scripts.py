@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -37,9 +37,6 @@ from einbackprop.shell.reach import Namespace, Reach, compiled, reach_of
 from einbackprop.shell.setups import SIZES, letters_in
 from einbackprop.shell.watch import watched
 from einbackprop.world.drawing import undrawn
-
-if TYPE_CHECKING:
-    pass
 
 LARGEST_SCRIPT = 20_000_000
 _STRATA = ((4,) * 8, (3, 3, 4, 4, 2, 2, 5, 5), (4, 3, 3, 2, 2, 5, 5, 4))

@@ -228,9 +228,8 @@ def derive(code: str, loss: str, wrt: str, setup: str = "", target: str = "numpy
     wanted = parts_of(wrt)
     if not wanted:
         raise OptionError("nothing is given to differentiate with respect to: name it, as in W1, b1")
-    from einbackprop.shell.derivations import (
-        derive_script,  # an eighth of the modules, which the page need not wait for
-    )
+    # an eighth of the modules, for which the page need not wait
+    from einbackprop.shell.derivations import derive_script
 
     with _written(code) as script:
         derived = derive_script(

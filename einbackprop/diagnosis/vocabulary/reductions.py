@@ -31,7 +31,8 @@ UNWRITTEN = frozenset({"empty", "empty_like"})
 
 def other_axis(expression: Expression) -> Iterator[Edit]:
     """Another axis of a sum and the like, those first that the code has elsewhere, or none."""
-    calls = [node for phrase in expression.hand.phrases for node in ast.walk(phrase) if isinstance(node, ast.Call)]
+    around = expression.hand.phrases if expression.calls else ()
+    calls = [node for phrase in around for node in ast.walk(phrase) if isinstance(node, ast.Call)]
     spelled = {ast.unparse(axis) for node in calls if (axis := axis_of(expression, node)) is not None}
     for place in expression.calls:
         node = place.node

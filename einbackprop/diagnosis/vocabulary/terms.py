@@ -3,10 +3,10 @@ or with other names: where ``dz @ Wz.T`` and ``dr @ Wr.T`` stand, ``dh @ Wh.T`` 
 """
 
 import ast
-import re
 from collections.abc import Collection, Iterator
 
 from einbackprop.core.collecting import grouped
+from einbackprop.core.visible import numberless
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kinds, Place
 from einbackprop.diagnosis.vocabulary.hand import NEAREST
 from einbackprop.diagnosis.vocabulary.operands import numbers, shape_cost, unlikeness
@@ -149,7 +149,7 @@ def variants(expression: Expression, phrase: ast.expr) -> Iterator[tuple[ast.exp
     for text in found:
         alike = [name for name in shapes if name != text and shape_cost(shapes[text], shapes[name]) == 0]
         numbered = [name for name in shapes if shapes[name] == wanted and name not in (text, *alike)
-                    and re.sub(r"\d+", "0", name) == re.sub(r"\d+", "0", text)]  # fmt: skip
+                    and numberless(name) == numberless(text)]  # fmt: skip
         yield from ((exchanged(phrase, {id(node): parsed(name) for node in found[text]}), -0.3) for name in numbered)
         for name in sorted(alike, key=lambda name: unlikeness(name, text))[:LIKE]:
             names = {text: name, **followers(text, name, [other for other in found if other != text], [*shapes])}

@@ -20,6 +20,7 @@ import numpy as np
 from einbackprop.checking.naming import gradient_of
 from einbackprop.core.nesting import label, leaves
 from einbackprop.core.progress import in_time
+from einbackprop.core.visible import numberless
 from einbackprop.world.ownership import is_users_class
 
 from .arguments import LONGEST, united
@@ -533,13 +534,6 @@ def in_place_of(of: str, text: str, other: str) -> str:
     return ""
 
 
-def numberless(text: str) -> str:
-    """An expression with a sign in the place of each number, by which entries of one list are alike.
-
-    >>> numberless("grads[12]")
-    'grads[#]'
-    """
-    return re.sub(r"\d+", "#", text)
 
 
 def places_of(state: Mapping[str, Any]) -> list[str]:
