@@ -241,3 +241,11 @@ def test_what_cannot_be_written_is_said(tmp_path: Path, capsys: pytest.CaptureFi
     assert out == ""
     assert err == ("wrong: w (of 1 gradient)\n"
                    "einbackprop: no line to write was found: the report without --diff says what is\n")
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_strings_are_written_in_the_quotes_of_the_file(quote: str) -> None:
+    source = "x = f('a')\ny = g(z, 'b')\n".replace("'", quote)
+    replacements = rewritten(source, 2, "y = g(z, 'c')")
+    assert replacements is not None
+    assert Text(source).changed(replacements) == source.replace("b", "c")
