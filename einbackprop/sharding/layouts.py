@@ -116,10 +116,22 @@ class Layouts:
             if isinstance(block, Recurrence):
                 self.rounds |= self._rounds(block, 1)
         equations = list(flat(order))
-        results = {ref.name for ref in self.program.outputs}
-        read = {ref.name for e in equations for ref in operands(e)}
+        late = self._late(equations)
         self.lines = tuple(self._held(
-            [self._line(e, self.rounds.get(e.out.name, 1), e.out.name in results - read) for e in equations]))
+            [self._line(e, self.rounds.get(e.out.name, 1), e.out.name in late) for e in equations]))
+
+    def _late(self, equations: Sequence[Equation]) -> set[str]:
+        """The values that nothing but the results reads: results, and what they are with its entries elsewhere."""
+        readers: dict[str, list[Equation]] = {}
+        for equation in equations:
+            for ref in operands(equation):
+                readers.setdefault(ref.name, []).append(equation)
+        late = {ref.name for ref in self.program.outputs} - readers.keys()
+        for equation in reversed(equations):
+            own = readers.get(equation.out.name, ())
+            if own and all(one.out.name in late and not operations(one, self.sizes, {}) for one in own):
+                late.add(equation.out.name)
+        return late
 
     def _rounds(self, block: Recurrence, around: int) -> dict[str, int]:
         """How often the equations of a recurrence run."""

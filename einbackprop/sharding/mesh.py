@@ -80,6 +80,8 @@ class Placement:
     def __post_init__(self) -> None:
         if not isinstance(self.letters, Mapping):
             raise ShardingError(f"letters={{'b': 'data'}} puts a letter on an axis, not {shown(self.letters)}")
+        if not isinstance(self.outputs, Mapping):
+            raise ShardingError(f"outputs={{'dW': {{'i': 'data'}}}} says how results lie, not {shown(self.outputs)}")
         known = [d for d in self.program.dimensions if d.size]
         for letter, axis in self.letters.items():
             if not any(letter in d.letters for d in known if isinstance(letter, str) and letter):
@@ -98,16 +100,31 @@ class Placement:
                         f"{found}: give one")  # fmt: skip
         self._require_free_rounds()
         self._require_laid()
+        self._require_blocks()
         for ref in self._values():
             self._require_apart(ref)
         for name, asked in self.outputs.items():
             self._require_result(name, asked)
 
+    def _require_blocks(self) -> None:
+        """What is joined lies in blocks of the outermost that is joined in it: no device has a part of a head."""
+        for whole, outer in self._alike:
+            axis = self.axis(whole)
+            if axis and not self.pad and not self._divides(outer, axis):
+                inner = self.program.dimension(outer)
+                divisors = [str(n) for n in range(2, inner.size + 1) if inner.size % n == 0]
+                raise ShardingError(
+                    f"{told(self.program.dimension(whole))} joins {told(inner)} with others, and the "
+                    f"{self.mesh.axes[axis]} devices along {axis} would cut through it: an axis of "
+                    f"{', '.join(divisors)} devices would not")  # fmt: skip
+
     def _require_result(self, name: str, asked: Mapping[str, str]) -> None:
         """A result can lie as it is asked for."""
         found = {self.called(ref.name): ref for ref in self.program.outputs}
         if name not in found:
-            raise ShardingError(f"there is no result {shown(name)}: the program has {', '.join(found)}")
+            near = [own for own in found if own.startswith(f"{name}_")] if isinstance(name, str) else []
+            meant = f"; is {near[0]} meant, which is not the argument {name}?" if near else ""
+            raise ShardingError(f"there is no result {shown(name)}: the program has {', '.join(found)}{meant}")
         if not isinstance(asked, Mapping):
             raise ShardingError(f"outputs={{{name!r}: {{'i': 'data'}}}} puts a letter on an axis, not {shown(asked)}")
         ref = found[name]
@@ -136,7 +153,8 @@ class Placement:
     def _require_parts(self, letter: str, axis: str, *, pads: bool) -> None:
         """There is such an axis, and the dimension of a letter divides among its devices, or is padded."""
         if not isinstance(axis, str) or axis not in self.mesh.axes:
-            raise ShardingError(f"{letter} cannot lie on {shown(axis)}: the mesh has {', '.join(self.mesh.axes)}")
+            one = "a letter lies on one axis, and " if isinstance(axis, list | tuple) else ""
+            raise ShardingError(f"{letter} cannot lie on {shown(axis)}: {one}the mesh has {', '.join(self.mesh.axes)}")
         dimension, count = self.program.dimension(letter), self.mesh.axes[axis]
         if dimension.size % count and not pads:
             low = dimension.size // count * count
@@ -168,11 +186,15 @@ class Placement:
         laid = {i for ref in ends for i in ref.indices}
         for letter, axis in self.letters.items():
             if self.program.equations and not any(self._axes_of({letter: axis}).get(i) for i in laid):
+                held = {i for equation in self.program.equations for ref in operands(equation)
+                        if ref.name in self.program.constants for i in ref.indices}  # fmt: skip
+                hand = "; arrays that are made on the way are none of its arguments: make them before it (--setup)"
                 able = [i for d in self.program.dimensions if d.size % self.mesh.axes[axis] == 0
                         for i in d.letters[:1] if laid.intersection(d.letters)]  # fmt: skip
                 raise ShardingError(
                     f"{letter} is a letter of no argument and no result, so that nothing can be put on {axis} along it"
-                    + (f": {', '.join(able)} could lie there" if able else ""))  # fmt: skip
+                    + (f": {', '.join(able)} could lie there" if able else "")
+                    + (hand if letter in held else ""))  # fmt: skip
 
     def _values(self) -> Iterator[Ref]:
         yield from (declared.ref for declared in self.program.inputs)

@@ -217,9 +217,7 @@ class Sharding:
         for row in self._given():
             yield from wrap(row, columns(), subsequent_indent="       ", break_long_words=False)
         view, code = self._view, ""
-        for line in self.lines:
-            if line.equation.out.name in view.inline:
-                continue
+        for line in self._shown(view):
             if (own := code_of(line)) != code:
                 yield from wrap(own, columns(), subsequent_indent="      ", break_long_words=False)
                 code = own
@@ -231,6 +229,18 @@ class Sharding:
         yield from wrap(self.total, columns(), subsequent_indent="    ")
         for note in self.notes:
             yield from wrap(note, columns(), initial_indent="note: ", subsequent_indent="      ")
+
+    def _shown(self, view: View) -> Iterator[Line]:
+        """The lines that the report has: what stands in the formula of another one costs what it costs there."""
+        inner: dict[str, Line] = {}
+        for line in self.lines:
+            parts = [inner.pop(name) for name in {ref.name: None for ref in operands(line.equation)} if name in inner]
+            moves = tuple(one for part in (*parts, line) for one in part.collectives)
+            whole = replace(line, flops=sum(part.flops for part in (*parts, line)), collectives=moves)
+            if line.equation.out.name in view.inline:
+                inner[line.equation.out.name] = whole
+            else:
+                yield whole
 
     def _given(self) -> Iterator[str]:
         """The arguments, and the constant arrays that lines read."""
@@ -336,9 +346,7 @@ class Sharding:
     def _cells(self) -> Iterator[str]:
         """The rows of the table."""
         view, code = self._view, ""
-        for line in self.lines:
-            if line.equation.out.name in view.inline:
-                continue
+        for line in self._shown(view):
             own = code_of(line)
             shown, code = own if own != code else "", own
             text = f"{self.layout(line.equation.out)} = {made(line, view)}"

@@ -38,7 +38,8 @@ def suggested(program: Program, mesh: Mesh, most: int, *, pad: bool = False) -> 
             better, cost = improved(layouts)
             found.setdefault(apart_from_names(better), (cost, better))
     if not found:
-        raise ShardingError(f"no letters of this program can lie on all axes of {mesh}")
+        padding = "" if pad else "; with padding (pad=True, --pad) sizes need not divide"
+        raise ShardingError(f"no letters of this program can lie on all axes of {mesh}{padding}")
     ranked = sorted(found.values(), key=lambda one: (one[0], len(one[1].letters)))
     return [placement for _, placement in ranked[:most]]
 

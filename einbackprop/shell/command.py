@@ -199,7 +199,8 @@ def _mesh(text: str) -> dict[str, int]:
     try:
         return {axis: int(count) for axis, count in _pairs(text, "data=4,model=2").items()}
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{shortened(text)!r} has a length that is no number, as in data=4") from None
+        raise argparse.ArgumentTypeError(
+            f"{shortened(text)!r} has a length that is no whole number, as in data=4") from None
 
 
 def _placed(text: str) -> dict[str, str]:
@@ -213,6 +214,14 @@ def _output(text: str) -> tuple[str, dict[str, str]]:
     if not colon or not name.strip():
         raise argparse.ArgumentTypeError(f"{shortened(text)!r} is not written as dW:i=data")
     return name.strip(), _pairs(letters, "dW:i=data")
+
+
+def _together(outputs: Sequence[tuple[str, dict[str, str]]]) -> dict[str, dict[str, str]]:
+    """All that was asked of each result, which may be named more than once."""
+    found: dict[str, dict[str, str]] = {}
+    for name, letters in outputs:
+        found.setdefault(name, {}).update(letters)
+    return found
 
 
 def _process(text: str) -> tuple[int, int]:
@@ -553,7 +562,7 @@ def _shard(options: argparse.Namespace) -> int:
 
     found = shard_script(
         options.script, options.expression, options.mesh, options.letters, options.suggest, options.wrt, options.setup,
-        options.seed, None if options.output is None else dict(options.output), options.pad,
+        options.seed, None if options.output is None else _together(options.output), options.pad,
     )  # fmt: skip
     if options.json:
         say_json(found.to_json())
