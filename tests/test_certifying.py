@@ -11,6 +11,7 @@ from numpy import empty
 
 from einbackprop.checking.analytic import AnalyticArray, RoundedArray, bare, disturbed, noisy
 from einbackprop.checking.certifying import AMPLIFICATION, Reference, Slope, number, rounded, unit
+from einbackprop.checking.comparing import Returned, compare
 from einbackprop.core.nesting import get
 from einbackprop.errors import ScriptError
 from einbackprop.world import Runner, World
@@ -46,7 +47,7 @@ def gradient(
 # What plain complex numbers lose or falsify, each with its derivative on the real line.
 ANALYTIC: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "abs": (lambda x: np.abs(x).sum(), np.sign),
-    "round": (lambda x: (x * np.round(x[0, 0] + 0.6) * x.round(1)[1, 0]).sum(), lambda x: np.full_like(x, 1.2)),
+    "round": (lambda x: (x * np.round(x[0, 0] + 0.6) * x.round(1)[0, 0]).sum(), lambda x: np.full_like(x, 0.3)),
     "builtin abs of a scalar": (lambda x: abs(x[0, 1]) + abs(x.sum()),
                                 lambda x: np.sign(x.sum()) - unit((2, 3), (0, 1))),
     "fabs": (lambda x: np.fabs(x).sum(), np.sign),
@@ -151,6 +152,19 @@ def test_differences_where_the_complex_step_is_lost(name: str) -> None:
     assert method == "differences"
     assert np.all(np.abs(values - derivative(A)) <= errors)
     assert errors.max() < 1e-9
+
+
+@pytest.mark.parametrize("name", REAL_ONLY)
+def test_a_step_that_survived_elsewhere_is_doubted_where_something_differs(name: str) -> None:
+    """As by a loss that takes another way at other values."""
+    loss, derivative = REAL_ONLY[name]
+    world = World()
+    own, state = world.of((lambda s: loss(s[0]), [A]))
+    reference = Reference(Runner(world, own), state, ((0,),), np.random.default_rng(0), survived=True)
+    values = np.array(derivative(A))
+    yours = Returned(values, np.array([values]), EPS)
+    assert compare(reference, (0,), yours, np.random.default_rng(0)).found == "agrees"
+    assert reference.method == "differences"
 
 
 def test_plain_complex_step_would_have_answered_zero() -> None:

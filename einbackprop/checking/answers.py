@@ -26,9 +26,9 @@ class User:
 
     `narrow` and `narrow_loss` are the eps of dtypes narrower than float64 that may round inside the gradients and
     inside the loss; none, once nothing of them was seen at a draw. `chance` says that the gradients answer differently
-    from the same random state too, so that their rounding cannot be measured. `unfit` has the facts about gradients
-    that cannot be compared: one that is missing, or of a wrong shape. `references` are those of the loss at states that
-    were compared.
+    from the same random state too, so that their rounding cannot be measured. `survived` says that the complex step
+    survived the loss at a state that was compared. `unfit` has the facts about gradients that cannot be compared: one
+    that is missing, or of a wrong shape. `references` are those of the loss at states that were compared.
     """
 
     loss: Runner
@@ -40,7 +40,7 @@ class User:
     chance: bool = False
     narrow: tuple[float, ...] = (SINGLE,)
     narrow_loss: tuple[float, ...] = (SINGLE,)
-    slopes: Mapping[Path, float] = field(default_factory=dict)
+    survived: bool = False
     samples: int = SAMPLES
     unfit: dict[str, Facts] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -148,7 +148,7 @@ def rehearse(
     narrow = (SINGLE, HALF) if mentions_half(loss.world.functions) else (SINGLE,)
     user = User(loss, gradients, source, targets, narrow=narrow, narrow_loss=narrow)
     if like is not None:
-        user.narrow, user.narrow_loss, user.slopes = like.narrow, like.narrow_loss, like.slopes
+        user.narrow, user.narrow_loss, user.survived = like.narrow, like.narrow_loss, like.survived
         user.samples = like.samples
     by_chance = _note_randomness(user, state, (first_loss, second_loss), (result, again))
     matching = user.matched(result, state)

@@ -35,7 +35,7 @@ Directions = Mapping[Path, np.ndarray]
 
 STEP = 2.0**-80  # of the complex step, relative to what moves
 AMPLIFICATION = 64.0  # well above the rounding that is there anyway, well below any nonlinearity
-SAMPLES = 6
+SAMPLES, FEW = 6, 3  # noisy runs that show what rounding does: at the first state, and at others or in slow code
 LEVELS = 10
 FIRST_STEP = 2.0**-3
 FINE = 2.0**-15  # of the first step
@@ -74,8 +74,8 @@ class Reference:
         Draws the directions of the self-check and the rounding noise.
     narrow
         The eps of dtypes narrower than float64 that may round inside the loss, the widest first.
-    slopes
-        How large the slopes of the arrays are, as another reference of the same loss has found; None where unknown.
+    survived
+        Whether the complex step survived the same loss at another state. It is trusted here then, until it is doubted.
     samples
         How many noisy runs show what rounding does.
 
@@ -88,11 +88,10 @@ class Reference:
     def __init__(
         self, loss: Loss, state: Any, paths: tuple[Path, ...], rng: np.random.Generator,
         narrow: tuple[float, ...] = (SINGLE,),
-        slopes: Mapping[Path, float] | None = None,
+        survived: bool = False,
         samples: int = SAMPLES,
     ) -> None:  # fmt: skip
-        self.narrow, self.samples = narrow, samples
-        self.slopes = dict(slopes or {})
+        self.narrow, self.samples, self._is_trusted = narrow, samples, survived
         self._known: dict[Path, np.ndarray] = {}
         self._entries: dict[tuple[Path, tuple[int, ...]], Slope] = {}
         self.loss = loss
@@ -131,9 +130,11 @@ class Reference:
         def run(state: Any) -> np.ndarray:
             return np.array(self._value(state))
 
-        value, usual = np.array(self.value), np.array(self._plain[0])
-        seen = (2 * float(narrow_noise(run, self.state, value, usual, self.rng, kind, widened)) for kind in self.narrow)
-        return max((self.last * abs(self.value), *seen))
+        value, found = np.array(self.value), self.last * abs(self.value)
+        for kind in self.narrow:
+            usual = np.array(self._plain[0])
+            found = max(found, 2 * float(narrow_noise(run, self.state, value, usual, self.rng, kind, widened)))
+        return found
 
     @cached_property
     def analytic(self) -> bool:
@@ -142,12 +143,24 @@ class Reference:
         Each array has its say: what a real buffer drops of one must not be lost beside another with a larger slope.
         """
         try:
-            value = self._carried({}, 0.0, AnalyticArray)
-            if not abs(value.real - self.value) <= 1e-9 * abs(self.value) + 32 * self.rounding:
+            gap = abs(self._carried({}, 0.0, AnalyticArray).real - self.value)
+            close = 1e-9 * abs(self.value)
+            if not (gap <= close or gap <= close + 32 * self.rounding):
                 return False
-            return all(self._survives(direction) for direction in self._checked())
+            return self._is_trusted or all(self._survives(direction) for direction in self._checked())
         except (Raised, ScriptError):  # whatever the user's code does with a complex array
             return False
+
+    def doubt(self) -> bool:
+        """Check the complex step at this state too, where it was trusted since it survived another one; return whether
+        slopes are others now."""
+        if not (self._is_trusted and self.analytic):
+            return False
+        self._is_trusted = False
+        del self.analytic
+        if not self.analytic:
+            self._entries.clear()
+        return not self.analytic
 
     @property
     def method(self) -> str:
@@ -312,9 +325,7 @@ class Reference:
     def _checked(self) -> Iterator[Directions]:
         """The directions of the self-check: arrays in proportion to their slopes together, those without one alone."""
         one, other = self._random_direction(), self._random_direction()
-        if not self.slopes:
-            self.slopes = {path: abs(self._complex_step({path: one[path]}, AnalyticArray)) for path in self.paths}
-        slopes = self.slopes
+        slopes = {path: abs(self._complex_step({path: one[path]}, AnalyticArray)) for path in self.paths}
         largest = max(slopes.values(), default=0.0)
         alone = {path for path, slope in slopes.items() if not slope > ALONE * largest}
         for path in alone:

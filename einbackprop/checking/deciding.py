@@ -20,6 +20,7 @@ from ..errors import CodeError
 from ..world import Runner
 from . import answers
 from .answers import User
+from .certifying import FEW
 from .comparing import ENTRIES, MOST_LINES, SAMPLED, affordable
 from .draws import Draw, Drawing
 from .matching import Target
@@ -28,8 +29,6 @@ from .scaling import unscaled
 from .trials import History, Trial, compare_all, facts_of, right_among
 from .verdicts import Facts, Finding
 
-FEW = 3
-"""Noisy runs that show what rounding does in slow code: each takes ten times as long as a plain one."""
 SLOW = 3000
 """Lines that the loss runs from which on a gradient is compared along a few directions alone."""
 
@@ -175,14 +174,18 @@ def _compare_coarsely(decision: Decision, drawing: Drawing, seed: int, *, is_slo
     """Compare every gradient along a few directions first, at states of its own: each has a verdict early then. Where a
     run ``is_slow`` at one draw of each kind.
     """
-    own, drawing.rng = drawing.rng, np.random.default_rng([seed, 1])  # what is drawn later is as without a limit
+    # what is drawn later, and how, is as without a limit
+    own, drawing.rng = drawing.rng, np.random.default_rng([seed, 1])
+    user = decision.trial.user
+    known = user.survived, user.samples, user.narrow, user.narrow_loss
     decision.coarse = set(decision.history)
     draws = list(drawing.draws())
     draws = [draws[0], draws[-1]] if is_slow and len(draws) > 1 and draws[-1].data_redrawn else draws
     for draw in draws:
         decision.methods.append(
-            compare_all(decision.trial.user, drawing, draw, decision.trial.targets, decision.history)
+            compare_all(user, drawing, draw, decision.trial.targets, decision.history)
         )
+    user.survived, user.samples, user.narrow, user.narrow_loss = known
     decision.draws, drawing.rng = draws, own
 
 

@@ -156,7 +156,7 @@ def measure(
     """
     given = user.matched(user.gradients(duplicate(state)), state).values
     reference = Reference(
-        user.loss, state, drawing.parameters, drawing.rng, user.narrow_loss, user.slopes, user.samples)
+        user.loss, state, drawing.parameters, drawing.rng, user.narrow_loss, user.survived, user.samples)
     found = {}
     for target in targets:
         value = np.asarray(given.get(target.name))

@@ -15,7 +15,7 @@ from einbackprop.errors import ScriptError
 from einbackprop.world import Raised
 
 from .answers import User, rehearse
-from .certifying import Reference
+from .certifying import FEW, Reference
 from .comparing import Outcome, affordable, compare
 from .draws import Draw, Drawing
 from .matching import Target
@@ -94,7 +94,7 @@ def compare_all(
     only one is, and directions through all.
     """
     reference = Reference(
-        user.loss, draw.state, drawing.parameters, drawing.rng, user.narrow_loss, user.slopes, user.samples)
+        user.loss, draw.state, drawing.parameters, drawing.rng, user.narrow_loss, user.survived, user.samples)
     user.references.append(reference)
     wanted = [t for t in targets if t.name not in user.unfit
               and all(outcome.found != "differs" for _, outcome in history[t.name])]
@@ -106,7 +106,7 @@ def compare_all(
         history[target.name].append((draw, outcome))
     if reference.coarse == np.finfo(float).eps:
         user.narrow_loss = ()
-    user.slopes = reference.slopes
+    user.survived, user.samples = user.survived or reference.analytic, FEW
     return reference.method
 
 

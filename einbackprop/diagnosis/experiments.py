@@ -82,7 +82,7 @@ class Experiment:
         self.state = state if user.narrow else rebuild(state, widened)
         reference = next((known for known in user.references if known.state is state), None)
         if reference is None:
-            reference = Reference(user.loss, state, paths, rng, user.narrow_loss, user.slopes)
+            reference = Reference(user.loss, state, paths, rng, user.narrow_loss, user.survived)
         is_long = sum(int(np.prod(t.shape)) for t in user.targets) > MANY or not reference.analytic
         known = derived(state) if is_long else {}
         self.truth = {t.name: true_gradient(reference, t.path, known.get(t.path), rng) for t in user.targets}
