@@ -262,6 +262,24 @@ def adjoint(w: Any, c: Any, samples: Any) -> Any:
     return dw, dc
 
 
+def test_samples_that_nothing_reads_are_left_out() -> None:
+    def loss(w: Any, samples: Any) -> Any:
+        return np.sum((w @ samples[1][0] - samples[1][1]) ** 2)
+
+    def gradient(w: Any, samples: Any) -> Any:
+        return 2 * np.outer(w @ samples[1][0] - samples[1][1], samples[1][0])
+
+    rng = np.random.default_rng(0)
+    samples = [(rng.normal(size=3), rng.normal(size=2)) for _ in range(30)]
+    report = eb.check(loss, gradient, rng.normal(size=(2, 3)), samples)
+    assert report.ok
+    assert " more." not in str(report)  # letters of samples
+    mean = eb.check(lambda w, samples: sum(loss(w, [0, one]) for one in samples),
+                    lambda w, samples: sum(gradient(w, [0, one]) for one in samples), rng.normal(size=(2, 3)), samples)
+    assert mean.ok
+    assert "samples[29][1]" in str(mean)
+
+
 @pytest.mark.long
 def test_lists_of_samples_are_shortened() -> None:
     rng = np.random.default_rng(0)

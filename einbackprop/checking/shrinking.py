@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from einbackprop.checking import answers
-from einbackprop.checking.answers import ORDER
+from einbackprop.checking.answers import ORDER, same
 from einbackprop.checking.problems import Problem, counted, targets_of, with_arrays
 from einbackprop.checking.trials import Trial
 from einbackprop.core.collecting import grouped
@@ -29,6 +29,7 @@ from einbackprop.world import Raised
 STATEMENTS = 500  # that the loss and the gradients run: fewer are read as they are
 ENTRIES = 20_000  # of all arrays
 SEARCHED = 600  # of all arrays, where a mistake is looked for: of few entries it is known what each should be
+UNREAD = 32  # arrays that may be left out where nothing reads them: of fewer it takes longer to ask
 SMALLEST = 4  # rounds of a loop, samples of a norm: fewer say little
 Sizes = Mapping[int, int]
 """What each size becomes."""
@@ -78,7 +79,7 @@ def shrunk(
     if cost is None or not is_large(cost, entries):
         return None
     whole, lists = trial.state, list[Path]()
-    for paths in lists_of(trial).values():
+    for paths in lists_of(trial.state, [target.path for target in trial.targets]).values():
         shorter = shortened(trial.state, paths)
         found = cost_at(trial, shorter)
         if found is not None and found < cost:
@@ -106,14 +107,28 @@ def shrunk(
     return replace(found_at, others=(*found_at.others, *others)[:1], lists=tuple(lists))
 
 
-def lists_of(trial: Trial) -> dict[int, list[Path]]:
-    """The lists with many entries in which no gradient is taken, such as those of samples, by how long they are."""
-    asked = [target.path for target in trial.targets]
+def without_unread(problem: Problem) -> Problem:
+    """A problem with nothing but the first entries of its long lists, where neither function reads others: a script
+    asks about the first of hundreds of samples, and each would be copied for each run.
+    """
+    lists = [path for paths in lists_of(problem.state, problem.roots).values() for path in paths]
+    shorter = shortened(problem.state, lists)
+    if len(arrays_of(problem.state)) - len(arrays_of(shorter)) < UNREAD:
+        return problem
+    with suppress(Raised, ScriptError):
+        ways = (problem.loss, problem.gradients)
+        if all(same(function(duplicate(problem.state)), function(duplicate(shorter))) for function in ways):
+            return replace(problem, state=shorter)
+    return problem
+
+
+def lists_of(state: Any, asked: Collection[Path]) -> dict[int, list[Path]]:
+    """The lists with many entries in which no gradient is asked for, such as those of samples, by how long they are."""
     found: dict[Path, None] = {}
-    for path, _ in leaves(trial.state):
+    for path, _ in leaves(state):
         within = [path[:n] for n, step in enumerate(path) if isinstance(step, int) and n]
         found |= dict.fromkeys(one for one in within[:1] if not any(isinstance(step, Attribute) for step in one))
-    held = ((path, get(trial.state, path)) for path in found if not any(one[: len(path)] == path for one in asked))
+    held = ((path, get(state, path)) for path in found if not any(one[: len(path)] == path for one in asked))
     return grouped((len(value), path) for path, value in held if type(value) is list and len(value) > SMALLEST)
 
 

@@ -34,7 +34,7 @@ from einbackprop.checking.penalties import in_doubt, penalties_among
 from einbackprop.checking.problems import Problem
 from einbackprop.checking.relations import is_mostly_right, relations, right_when_small
 from einbackprop.checking.reports import Report
-from einbackprop.checking.shrinking import STATEMENTS, shrunk, statements_run
+from einbackprop.checking.shrinking import STATEMENTS, shrunk, statements_run, without_unread
 from einbackprop.checking.trials import History, Trial, drawn
 from einbackprop.checking.verdicts import Added, Finding, Gradient, Line
 from einbackprop.core import interpretation
@@ -183,6 +183,7 @@ def solve(
 def _solve(problem: Problem, seed: int, seconds: float | None, diagnosed: bool, unless_related: bool) -> Report:
     """All of the check, with NumPy's floating-point warnings off."""
     with limited(seconds) as progress, collecting() as faults, scoped(READ, {}):
+        problem = contained("what is read", partial(without_unread, problem), problem)
         try:
             decision = decide(problem, seed, seconds is not None)
         except CodeError as error:
