@@ -106,6 +106,10 @@ EXPRESSIONS = [
     ("dh.sum(axis=1, keepdims=True)", "dh.sum(axis=1)", LAYERS, 15),
     ("dh.sum(axis=1)", "dh.sum(axis=1, keepdims=True)", LAYERS, 15),
     ("dh", "dh.sum(axis=1)", LAYERS, 30),
+    ("dh * mask / (1 - p)", "dh * mask", replace(LAYERS, scalars=("p",)), 100),
+    ("W2 @ dh * dsigmoid(zs[-l])", "W2 @ dh",
+     replace(LAYERS, shapes={**{f"hidden[{n}]": (C, N) for n in range(12)}, "zs[-l]": (C, N), "zs[-1]": (N, C)},
+             phrases=(value_of("dsigmoid(zs[-1])"),), wanted=(C, N)), 400),
     ("-dh * h", "dh * h", LAYERS, 3),
     ("dh * h", "-dh * h", LAYERS, 3),
     ("probs - y", "probs + y", LAYERS, 3),
@@ -372,6 +376,15 @@ def test_what_stands_in_an_expression_is_tried_at_all_of_its_places() -> None:
     assert any("(N * dout - np.sum(dout" in text for text in texts)
 
 
+def test_what_nothing_reads_takes_no_place_from_what_stands_near() -> None:
+    """As where a cache is unpacked of which little is used."""
+    unread = {f"cached{n}": (D,) for n in range(30)}
+    hand = replace(NORM, shapes={**unread, "gamma": (D,), "dout": (N, D)}, unused=frozenset(unread))
+    value = value_of("np.sum((x - mu) * (var + eps) ** (-1. / 2.), axis=0)")
+    texts = {ast.unparse(edit.value) for edit in expression_edits(value, hand, limit=2.2) if edit.value}
+    assert "np.sum((x - mu) * (var + eps) ** (-1.0 / 2.0) * dout, axis=0)" in texts
+
+
 def test_a_one_that_says_nothing_is_replaced_first() -> None:
     (statement,) = parse_python("dh /= 1").body
     edits = ranked([*expression_edits(value_of("1"), LAYERS, statement=statement)])
@@ -489,6 +502,13 @@ def test_a_hand_holds_what_a_frame_has() -> None:
     assert hand.functions == ("scale",)
     assert {"cache", "hs"} <= {*hand.others}
     assert (hand.literals, hand.numpy, hand.wanted) == (("0.1",), "xp", (5, 3))
+
+
+def test_entries_may_be_counted_from_the_last() -> None:
+    code = parse_python("def backward(zs, delta, l):\n    delta *= zs[-1]\n    dbs[-l] = delta").body[0]
+    zs = [np.ones((size, 1)) for size in (5, 4, 3)]
+    hand = hand_of({"zs": zs, "dbs": [*zs], "delta": zs[-1], "l": 2}, {}, code)
+    assert {"zs[-l]": (4, 1), "dbs[-l]": (4, 1)}.items() <= hand.shapes.items()
 
 
 def test_functions_are_given_as_many_arguments_as_they_take() -> None:

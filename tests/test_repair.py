@@ -434,6 +434,44 @@ def test_a_mistake_that_changes_less_than_a_guard_may_is_found() -> None:
     assert finding.write == "dW = X.T @ d + 2e-05 * W"
 
 
+NUMBERS = """\
+import numpy as np
+
+
+def loss(x, W, Y, mu, s, beta):
+    n = len(x)
+    curvature = -2 * np.tanh(x) * (1 - np.tanh(x) ** 2)
+    return np.sum((curvature @ W - Y) ** 2) / n + beta * np.sum(mu ** 2 + np.exp(s) - s) / (2 * n)
+
+
+def gradients(x, W, Y, mu, s, beta):
+    n = len(x)
+    t = np.tanh(x)
+    d = 2 * (-2 * t * (1 - t ** 2) @ W - Y) @ W.T / n
+    dx = d * (1 - t ** 2) * (6 * t ** 2 - 2)
+    ds = 0.5 * beta * (np.exp(s) - 1) / n
+    return dx, ds
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "write"),
+    [
+        ("(6 * t ** 2 - 2)", "(4 * t ** 2 - 2)", "dx = d * (1 - t ** 2) * (6 * t ** 2 - 2)"),
+        ("0.5 * beta * (np.exp(s) - 1) / n", "np.zeros_like(s)",
+         "ds = np.zeros_like(s) + 0.5 * beta * (np.exp(s) - 1) / n"),
+    ],
+    ids=["a number that no list has", "a penalty times numbers at hand"],
+)  # fmt: skip
+def test_numbers_are_solved_for(right: str, wrong: str, write: str) -> None:
+    assert right in NUMBERS
+    module = module_of(NUMBERS.replace(right, wrong), "numbers")
+    arguments = [np.random.default_rng(0).standard_normal(shape) for shape in ((5, 4), (4, 3), (5, 3), (5, 4), (5, 4))]
+    report = check(module.loss, module.gradients, *arguments, 0.3, wrt=(0, 4))
+    (found,) = [item for item in report.findings if item.line]
+    assert found.write == write
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("wrong", "write"),

@@ -1,5 +1,8 @@
 """A path that is missing in a sum, and takes one term to write or two: a search goes in, the line with them comes out.
 
+What a penalty leaves is a term times a number: ``beta * 0.5 * (np.exp(logvar) - 1) / n``. Where what is missing is a
+multiple of something at hand, the factor is known, and is looked up among products of the numbers at hand.
+
 A peephole adds ``di * p_i + df * p_f`` to the gradient of a state, an attention head that of its queries and of its
 keys. No single term sets anything right then. But where it is known what a statement should make (`localization`), it
 is known what the two add up to, and of all pairs of products of what is at hand those that do are found at once:
@@ -8,8 +11,11 @@ each is measured along one drawn direction, and what is left of the sum is looke
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from dataclasses import dataclass, replace
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -20,14 +26,17 @@ from einbackprop.diagnosis.omissions import solved
 from einbackprop.diagnosis.repair import TIERS, Round
 from einbackprop.diagnosis.trying import Compiler, Table, Trial
 from einbackprop.diagnosis.vocabulary import Edit, Hand
-from einbackprop.diagnosis.vocabulary.compounds import products_at_hand
+from einbackprop.diagnosis.vocabulary.compounds import penalties_at_hand, products_at_hand
 from einbackprop.diagnosis.vocabulary.expression import Expression
-from einbackprop.diagnosis.vocabulary.trees import binary
+from einbackprop.diagnosis.vocabulary.hand import value_of
+from einbackprop.diagnosis.vocabulary.trees import binary, multiplied, number, parsed
 
 COSTS = 2.6, 3.2
 """What a term costs that is missing, and two of them, before what each is made of."""
 SUSPECTS, TRIED = 4, 12
 """Statements of which pairs are looked for, and pairs of one with which the whole code is run, at most."""
+MOST_WEIGHTS, FEWEST = 4, 3
+"""Numbers that may weigh a term, and that count samples; entries of a term that tell by how much it is weighed."""
 CLOSE = 1e-5
 """How far the sum of two terms may be from what is missing, relative to the largest entry."""
 
@@ -45,14 +54,36 @@ def of_missing_terms(search: Round) -> Repair | None:
     return None
 
 
+@dataclass(frozen=True)
+class Factor:
+    """A number at hand: what it is multiplied by and divided by, as expressions, and how unusual that is."""
+
+    value: float
+    times: tuple[ast.expr, ...] = ()
+    over: tuple[ast.expr, ...] = ()
+    cost: float = 0.0
+
+    def of(self, term: ast.expr) -> ast.expr:
+        """A term times this number, as people write it."""
+        for factor in reversed(self.times):
+            term = multiplied(factor, term)
+        for divisor in self.over:
+            term = binary(term, "/", divisor)
+        return term
+
+
 class Terms(Table):
     """A statement's expression, and the products of what is at hand that may be added to it."""
+
+    factors: Sequence[Factor] = ()
 
     def _candidates(self, names: Mapping[str, Any], hand: Hand) -> Iterator[Trial]:
         value = self.suspect.site.value
         compiler = Compiler(self.suspect.site, names)
+        self.factors = [*factors_at_hand(hand, names)]
         yield Trial(Edit(0.0, "", value), compiler.code(value))
-        for compound in products_at_hand(Expression(value, hand, self.suspect.site.statement)):
+        expression = Expression(value, hand, self.suspect.site.statement)
+        for compound in (*products_at_hand(expression), *penalties_at_hand(expression)):
             yield Trial(Edit(compound.cost, "", compound.node), compiler.code(compound.node))
 
     def completed(self) -> Iterator[Edit]:
@@ -66,20 +97,62 @@ class Terms(Table):
         missing = (wanted - made[0][1])[moving]
         terms = [(edit, values[moving]) for edit, values in made[1:] if values.shape == wanted.shape]
         near = CLOSE * float(np.abs(wanted[moving]).max(initial=0.0))
-        alone = [(n,) for n, (_, values) in enumerate(terms) if np.abs(values - missing).max(initial=0.0) <= near]
-        found = alone or summing(missing, [values for _, values in terms], near)
-        edits = (self._with([terms[n][0] for n in places]) for places in found)
+        multiples = [self._multiple(edit, factor) for edit, values in terms
+                     for factor in self._factors_between(missing, values, near)]  # fmt: skip
+        pairs = () if multiples else summing(missing, [values for _, values in terms], near)
+        edits = multiples or (self._with([terms[n][0] for n in places]) for places in pairs)
         yield from sorted(edits, key=lambda edit: edit.cost)
 
+    def _factors_between(self, missing: Array, values: Array, near: float) -> Iterator[Factor]:
+        """The numbers at hand of which what is missing is so many times a term."""
+        square = float(values @ values)
+        if not np.isfinite(square) or not square:
+            return
+        # of few entries any is a multiple of any other
+        times = float(missing @ values) / square if np.count_nonzero(values) >= FEWEST else 1.0
+        if np.abs(missing - times * values).max(initial=0.0) <= near:
+            yield from (one for one in self.factors if abs(abs(times) - one.value) <= CLOSE * one.value
+                        for one in [one if times > 0 else replace(one, value=-one.value)])  # fmt: skip
+
+    def _multiple(self, term: Edit, factor: Factor) -> Edit:
+        """The expression with one term more, times a number, or less that."""
+        assert term.value is not None
+        sign, more = "+" if factor.value > 0 else "-", factor.of(term.value)
+        value = binary(self.suspect.site.value, sign, more)
+        cost = COSTS[0] + term.cost + factor.cost
+        return Edit(cost, "a term is missing: {} {}", value, parts=(sign, more), kind="a term")
+
     def _with(self, terms: Sequence[Edit]) -> Edit:
-        """The expression with some terms more."""
+        """The expression with two terms more."""
         value = self.suspect.site.value
         for term in terms:
             assert term.value is not None
             value = binary(value, "+", term.value)
-        said = ("a term is missing: + {}", "two terms are missing: + {} + {}")[len(terms) - 1]
-        cost = COSTS[len(terms) - 1] + sum(term.cost for term in terms)
-        return Edit(cost, said, value, parts=tuple(term.value for term in terms), kind="a term")
+        parts = tuple(term.value for term in terms)
+        cost = COSTS[1] + sum(term.cost for term in terms)
+        return Edit(cost, "two terms are missing: + {} + {}", value, parts=parts, kind="a term")
+
+
+def factors_at_hand(hand: Hand, names: Mapping[str, Any]) -> Iterator[Factor]:
+    """Products of numbers that weigh a term, with 1, 2 or a half, over how many samples there are perhaps."""
+    def held(text: str) -> float | None:
+        known = value_of(parsed(text), names)
+        return abs(float(known)) if isinstance(known, float | int | np.number) and known else None
+
+    weights = [(parsed(text), size) for text in hand.scalars[:MOST_WEIGHTS] if (size := held(text))]
+    counts = [(parsed(text), size) for text in hand.sizes if hand.is_count(text) and (size := held(text))]
+    halves = [(1.0, None), (0.5, number(0.5)), (2.0, number(2))]
+    halves += [(float(one), parsed(one)) for one in hand.literals if is_real(one)]
+    for weight, (half, written), count in product([None, *weights], halves, [None, *counts[:MOST_WEIGHTS]]):
+        times = (*([weight[0]] if weight else []), *([written] if written else []))
+        size = (weight[1] if weight else 1.0) * half / (count[1] if count else 1.0)
+        cost = 0.2 * len(times) + (0.1 if count else 0.0)
+        yield Factor(size, times, (count[0],) if count else (), cost)
+
+
+def is_real(text: str) -> bool:
+    """Whether a text is a number that no sign stands before, other than 0."""
+    return re.fullmatch(r"[\d.]+(?:e-?\d+)?", text) is not None and float(text) > 0
 
 
 def expected(made: list[Array], shift: Array | None, known: list[Array]) -> Array:

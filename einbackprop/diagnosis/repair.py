@@ -197,7 +197,8 @@ class Round:
         several = not self._raises and not (are_solved(self.alone) or are_solved(self.settled))
         for tier in tiers:
             found = None
-            for tables in self.groups[:1] if tier.deep else self.groups:
+            measured = (group for group in self.groups if any(self._is_measured(t.suspect) for t in group))
+            for tables in islice(measured, 1) if tier.deep else self.groups:
                 found = self._alone(tables, tier, found)
                 own = tables[0].suspect
                 is_known = own.site in self.broken and not own.made.passes and are_solved(tables)

@@ -18,6 +18,7 @@ from einbackprop.diagnosis.statement_order import of_order
 from einbackprop.diagnosis.unexplained import Blame, unexplained
 from einbackprop.diagnosis.unused import of_unused
 from einbackprop.diagnosis.versions import Version
+from einbackprop.diagnosis.wrong_numbers import of_numbers
 
 MISTAKES = 4
 """How many are looked for."""
@@ -81,7 +82,8 @@ def found_by(search: Round) -> Repair | None:
         found = of_order(search) or found
     if found is not None or search.hole is not None or search.is_lost:
         return found
-    found = of_missing_terms(search) or (None if is_tried else of_lost_update(search)) or search.best(TIERS[1:])
+    found = of_numbers(search) or of_missing_terms(search) or (None if is_tried else of_lost_update(search))
+    found = found or search.best(TIERS[1:])
     for rarer in (of_whole_value, of_unused, Round.of_parts, of_two):
         if found is None and not search.judge.is_late:
             found = rarer(search)

@@ -138,6 +138,22 @@ def products_at_hand(expression: Expression) -> Iterator[Compound]:
     yield from (compound for compound in [*made, *slope_products(expression)] if compound.shape == hand.wanted)
 
 
+def penalties_at_hand(expression: Expression) -> Iterator[Compound]:
+    """What penalties and the divergences of distributions leave of an array of the shape that is wanted."""
+    hand = expression.hand
+    alike = [name for name, shape in hand.shapes.items() if shape == hand.wanted][:MOST_ALIKE] if hand.wanted else []
+    for rank, name in enumerate(alike if hand.wanted else ()):
+        for template in PENALTIES:
+            text = template.replace("np.", f"{hand.numpy}.").replace("{}", name)
+            yield Compound(parsed(text), hand.shapes[name], 0.3 + NEAREST * rank)
+
+
+PENALTIES = ("np.sign({})", "{} ** 3", "(np.exp({}) - 1)", "({} - 1 / {})", "(1 - 1 / {})", "({} ** 2 - 1)",
+             "(np.log({}) + 1)", "np.tanh({})", "{} / (1 + {} ** 2)")  # fmt: skip
+"""Derivatives of absolute values, of fourth powers, of the divergence of a normal distribution by its log-variance, its
+deviation or its variance, of a negative entropy, of log-cosh and of Cauchy's."""
+
+
 def slope_products(expression: Expression) -> Iterator[Compound]:
     """Products of one array or two and the derivative of a sigmoid, of tanh or of relu: ``dh * o * (1 - c ** 2)``; and
     of one and what a gate leaves: ``dh * (1 - z)``.

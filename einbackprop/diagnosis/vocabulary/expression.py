@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from math import inf
 from typing import Any
 
@@ -285,9 +286,16 @@ class Expression:
     def near(self, place: Place) -> list[tuple[str, Shape]]:
         """The arrays to try at a place, with their shapes: all for the whole and its terms, else those that stand in
         the expression or that nothing reads, and fewer others the more places there are."""
-        most = len(self.hand.shapes) if place.is_term else max(FEWEST, MOST_INSIDE // len(self.places))
-        likely = self.spelled | self.hand.unused
-        return [one for rank, one in enumerate(self.hand.shapes.items()) if rank < most or one[0] in likely]
+        return [*self.hand.shapes.items()] if place.is_term else self._near_inside
+
+    @cached_property
+    def _near_inside(self) -> list[tuple[str, Shape]]:
+        """The arrays to try inside the expression."""
+        likely = self.spelled | self.hand.unused  # these take no place from the others: a cache may hold many
+        others = (name for name in self.hand.shapes if name not in likely)
+        most = max(FEWEST, MOST_INSIDE // len(self.places))
+        taken = likely.union(islice(others, most))
+        return [one for one in self.hand.shapes.items() if one[0] in taken]
 
     def shape(self, place: Place) -> tuple[int, ...] | None:
         """The shape of what stands at a place, if it is an array at hand."""

@@ -362,6 +362,9 @@ def value_of(node: ast.AST | None, names: Mapping[str, Any]) -> Any:
         case ast.Tuple(items):
             values = [value_of(item, names) for item in items]
             return MISSING if any(value is MISSING for value in values) else tuple(values)
+        case ast.UnaryOp(ast.USub(), inner):  # ``zs[-l]`` counts layers from the last
+            held = value_of(inner, names)
+            return -held if isinstance(held, int | np.integer) else MISSING
         case ast.BinOp(left, ast.Add() | ast.Sub() | ast.Mult() as operator, right):
             one, two = value_of(left, names), value_of(right, names)
             if not isinstance(one, int | np.integer) or not isinstance(two, int | np.integer):

@@ -14,7 +14,7 @@ from einbackprop.diagnosis.vocabulary.hand import DERIVATIVE as CALLED
 from einbackprop.diagnosis.vocabulary.hand import NEAREST, Hand
 from einbackprop.diagnosis.vocabulary.operands import is_idle, numbers
 from einbackprop.diagnosis.vocabulary.reductions import reduction
-from einbackprop.diagnosis.vocabulary.scaling import is_slope, scalable
+from einbackprop.diagnosis.vocabulary.scaling import fits, is_slope, scalable
 from einbackprop.diagnosis.vocabulary.trees import OPERANDS, SIGNS, binary, call, held_number, is_same, number, parsed
 
 SLOPES = (
@@ -38,7 +38,7 @@ def derivative_missing(expression: Expression) -> Iterator[Edit]:
     own, hand, taken = expression.known & expression.spelled, expression.hand, {*arguments(expression)}
     for place in scalable(expression):
         cost = 1.5 if place.outer is None else 1.9 if place.is_term else 2.2
-        names = [name for name, shape in expression.near(place) if shape][:NEAR]
+        names = [name for name, shape in expression.near(place) if shape and fits(expression, place, name)][:NEAR]
         for rank, name in enumerate(names):
             for slope, function, more in slopes(expression, name) if place.text != name or place.outer is None else ():
                 if more >= USUAL and not place.is_term:
@@ -48,7 +48,8 @@ def derivative_missing(expression: Expression) -> Iterator[Edit]:
                     continue
                 new, text = times(place.node, slope), partial(slope_text, slope)
                 yield expression.edit(place, new, price, "the derivative {} is missing: multiply by {}", function, text)
-        first = {*names[: NEAR // 2], *taken}
+        held = {name.partition("[")[0] for name in taken}  # of ``zs[-1]`` any entry, as ``zs[-l]``
+        first = {*names[: NEAR // 2], *(name for name in hand.shapes if name.partition("[")[0] in held)}
         for rank, name in enumerate(hand.shapes):
             price = cost + 0.4 + NEAREST * rank
             if price > expression.limit:

@@ -103,6 +103,10 @@ def sizes_missing(expression: Expression, place: Place, cost: float) -> Iterator
         if not is_count:
             twice = multiplied(number(2), multiplied(scale, node))
             yield expression.edit(place, twice, 1.7 + more, "the factor 2 * {} is missing", size)
+    for rank, name in enumerate(hand.scalars[:FEW]):  # of a mask with a rate, or of an average that moves
+        rest, price = binary(number(1), "-", parsed(name)), 1.8 + cost + NEAREST * rank
+        yield expression.edit(place, binary(node, "/", rest), price, "the division by 1 - {} is missing", name)
+        yield expression.edit(place, binary(node, "*", rest), price + 0.1, "the factor 1 - {} is missing", name)
     slopes = (f"{n} * {literal}" for literal in hand.literals if "." in literal for n in (2, 3))
     for literal in dict.fromkeys(("2", "0.5", *hand.literals, "-2", *slopes)):
         more = cost + (0.0 if literal == "2" or "(" in literal else 0.2)
