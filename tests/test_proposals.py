@@ -1069,7 +1069,7 @@ for epoch in range(2):
     print(np.mean([train(row, goal) for row, goal in zip(rows, goals)]))
 ''', encoding="utf-8")
     (found,) = outcomes(str(script))
-    assert "train(next(iter(zip(rows, goals)))[0], next(iter(zip(rows, goals)))[1])" in found.title
+    assert "train(next(iter(rows)), next(iter(goals)))" in found.title
     assert found.report is not None
     assert [(item.name, item.verdict) for item in found.report.gradients] == [("W", "right")]
 
@@ -1957,6 +1957,156 @@ class LayerNorm:
         m = (d * self.xhat).mean(axis=-1, keepdims=True)
         return self.std * (d - d.mean(axis=-1, keepdims=True) - self.xhat * m)
 """
+
+
+TAGS = """import numpy as np
+
+
+def fresh(words, tags, size=5):
+    r = np.random.default_rng(0)
+    return {"E": r.normal(size=(words, size)), "U": r.normal(size=(size, tags)), "start": r.normal(size=tags)}
+
+
+def cost(m, sentence, y):
+    scores = m["E"][sentence] @ m["U"]
+    scores[0] += m["start"]
+    e = np.exp(scores)
+    p = e / e.sum(axis=1, keepdims=True)
+    return -np.log(p[np.arange(len(y)), y]).sum(), (sentence, y, p)
+
+
+def cost_grads(m, cache):
+    sentence, y, p = cache
+    d = p.copy()
+    d[np.arange(len(y)), y] -= 1
+    g = {k: np.zeros_like(v) for k, v in m.items()}
+    g["U"] += m["E"][sentence].T @ d
+    g["start"] += d[0]
+    np.add.at(g["E"], sentence, d @ m["U"].T)
+    return g
+"""
+
+HEADED = """import numpy as np
+
+
+def init(V, C):
+    r = np.random.default_rng(0)
+    return {"E": r.normal(size=(V, C)), "W": r.normal(size=(C, V))}
+
+
+def cost(p, idx, n_head):
+    B, T = idx.shape
+    x = p["E"][idx].reshape(B, T, n_head, -1)
+    h = (np.tanh(x) / np.arange(1, n_head + 1)[:, None]).reshape(B, T, -1)
+    return 0.5 * np.sum((h @ p["W"]) ** 2) / (B * T), (x, h)
+
+
+def cost_grad(p, idx, n_head):
+    B, T = idx.shape
+    loss, (x, h) = cost(p, idx, n_head)
+    d = h @ p["W"] / (B * T)
+    dh = (d @ p["W"].T).reshape(x.shape) / np.arange(1, n_head + 1)[:, None] * (1 - np.tanh(x) ** 2)
+    dE = np.zeros_like(p["E"])
+    np.add.at(dE, idx, dh.reshape(B, T, -1))
+    return {"E": dE, "W": np.einsum("btc,btv->cv", h, d)}
+"""
+
+
+@pytest.mark.parametrize(("text", "names", "mistake"), [
+    (TAGS, ["E", "U", "start"], ('d @ m["U"].T', 'd @ m["U"].T * 2')),
+    (HEADED, ["E", "W"], ("(1 - np.tanh(x) ** 2)", "(1 - x ** 2)"))],
+    ids=["words and tags", "heads that divide what they share"])  # fmt: skip
+def test_weights_and_positions_are_made_for_functions_that_nothing_calls(
+    text: str, names: list[str], mistake: tuple[str, str], tmp_path: Path
+) -> None:  # fmt: skip
+    found = asked_of(text, tmp_path)
+    assert found.report.ok, f"{found.title}\n{found.report}"
+    assert [one.name for one in found.report.gradients] == names
+    assert text.count(mistake[0]) == 1
+    assert any(item.write for item in asked_of(text.replace(*mistake), tmp_path).report.findings)
+
+
+COUNTED = """import numpy as np
+
+rng = np.random.RandomState(0)
+vocabulary = {"in": 0, "the": 1, "garden": 2}
+
+
+class Pairs:
+    def __init__(self, size):
+        self.W_in, self.W_out = rng.randn(size, 4), rng.randn(size, 4)
+
+    def forward(self, a, b):
+        self.cache = a, b, 1 / (1 + np.exp(-np.sum(self.W_in[a] * self.W_out[b], axis=1)))
+        return -np.log(self.cache[2]).mean()
+
+    def backward(self):
+        a, b, p = self.cache
+        d = (p - 1)[:, None] / len(a)
+        grad_in, grad_out = np.zeros_like(self.W_in), np.zeros_like(self.W_out)
+        np.add.at(grad_in, a, d * self.W_out[b])
+        np.add.at(grad_out, b, d * self.W_in[a])
+        return grad_in, grad_out
+
+
+model = Pairs(len(vocabulary))
+for _ in range(3):
+    a, b = rng.randint(3, size=6), rng.randint(3, size=6)
+    loss = model.forward(a, b)
+    grad_in, grad_out = model.backward()
+    model.W_in -= 0.1 * grad_in
+    model.W_out -= 0.1 * grad_out
+"""
+
+NESTED = """import numpy as np
+
+rng = np.random.default_rng(0)
+X, y = rng.normal(size=(6, 4)), rng.normal(size=(6, 3))
+
+
+class Warstwa:
+    def __init__(self, n, m):
+        self.W = rng.normal(size=(n, m))
+
+    def naprzod(self, x):
+        self.x = x
+        return x @ self.W
+
+    def wstecz(self, d):
+        self.d_W = self.x.T @ d
+        return d @ self.W.T
+
+
+class Siec:
+    def __init__(self):
+        self.a, self.b = Warstwa(4, 5), Warstwa(5, 3)
+
+    def strata(self, x, y):
+        self.h = np.tanh(self.a.naprzod(x))
+        self.r = self.b.naprzod(self.h) - y
+        return 0.5 * np.sum(self.r ** 2)
+
+    def wstecz(self):
+        return self.a.wstecz(self.b.wstecz(self.r) * (1 - self.h ** 2))
+
+
+siec = Siec()
+for _ in range(3):
+    L = siec.strata(X, y)
+    siec.wstecz()
+    for one, names in ((siec.a, ("W",)), (siec.b, ("W",))):
+        for name in names:
+            setattr(one, name, getattr(one, name) - 0.01 * getattr(one, "d_" + name))
+"""
+
+
+@pytest.mark.parametrize(("text", "names"), [
+    (COUNTED, ["W_in", "W_out"]), (NESTED, ["X", "siec.a.W", "siec.b.W"])],
+    ids=["a number in a dict is no parameter", "a method that hands on to those of its name"])  # fmt: skip
+def test_gradients_are_of_what_they_are_called_after(text: str, names: list[str], tmp_path: Path) -> None:
+    report = asked_of(text, tmp_path).report
+    assert report.ok, str(report)
+    assert [one.name for one in report.gradients] == names
 
 
 def test_data_of_a_layer_are_as_wide_as_its_arrays(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ from einbackprop.world.ownership import is_users_class
 
 from .candidates import STARTING, TRAINING
 from .definitions import Definition, Scope, Script, own_nodes, receiver_of
-from .invention import COUNT, DATA, PENALTY, TARGET, Invention, Term, keys_read, numpy_in
+from .first_items import first_item, part_of
+from .invention import COUNT, DATA, PENALTY, TARGET, Invention, Term, keys_read, numpy_in, unpacked
 
 PARAMETERS = re.compile(r"params?|parameters?|weights?|theta|p|w|W|model|net\w*")
 MEANINGS = (DATA, TARGET, PARAMETERS)
@@ -41,8 +42,6 @@ MAKES = re.compile(r"init|random|randn|rand\b|zeros|ones|empty|load|make|create|
 """What calls are called that make arrays of sizes, not of arrays: what they give is where a gradient can be taken."""
 GIVES = re.compile(rf"{MAKES.pattern}|batch|toy|(?:^|_)(?:data|(?:train|test|data)_?set|examples?|samples)$")
 """What functions are called that make data as well."""
-BEGINS = re.compile(r"param|weight|new|start|setup", re.IGNORECASE)
-"""What calls are called that make all weights of a network."""
 PREDICTION = re.compile(r"[yt]_?(hat|pred|out|prob)s?|pred(iction)?s?|out(put)?s?|probs?|scores|logits|AL")
 """What people call the output of a forward."""
 OUTPUT = re.compile(rf"{PREDICTION.pattern}|[aA]\d?|[ph]|act")
@@ -149,8 +148,9 @@ class Resolver:
                 ways.reverse()
             optional = name in definition.optional and not self._is_wanted(definition, name)
             ways = [lambda: self._given_by_forward(definition, name), *ways, lambda: self.provided(definition, name),
-                    lambda: self.output(name), lambda: self.built(definition, name),
-                    lambda: self.begun(definition, name), lambda: self.made_beside(definition, name)]
+                    lambda: self.packed(definition, name), lambda: self.output(name),
+                    lambda: self.built(definition, name), lambda: self.begun(definition, name),
+                    lambda: self.made_beside(definition, name)]
             if optional:
                 ways = [lambda: self.at_sites(definition, name)] if self.by_site else []
             for way in ways:
@@ -337,9 +337,10 @@ class Resolver:
         over = self.expression(loop.iter, scope, at)
         if over is None:
             return None
-        first = f"next(iter({over.text}))"
-        if self.attempt(over.setup, f"type({over.text}).__name__") not in CONSUMED:
-            return Term(f"{first}{place}", over.setup)
+        kind = self.attempt(over.setup, f"type({over.text}).__name__")
+        first = first_item(over.text, kind or "")
+        if kind not in CONSUMED:
+            return Term(part_of(first, place), over.setup)
         name = loop.target.id if isinstance(loop.target, ast.Name) else "first_one"
         return Term(f"{name}{place}", (*over.setup, f"{name} = {first}"))  # each run of a question would take another
 
@@ -416,6 +417,16 @@ class Resolver:
             return Term(f"{term.text}{place}", term.setup)
         return None
 
+    def packed(self, definition: Definition, name: str) -> Term | None:
+        """The tuple that another function returns of what a parameter is unpacked into: ``cache`` of ``return out, (x,
+        w)`` for ``x, w = cache``.
+        """
+        parts = tuple(unpacked(definition, name))
+        for item in self.script.definitions if len(parts) > 1 else ():
+            if parts in item.inner_parts and item.node is not definition.node and (term := self.call(item)) is not None:
+                return Term(f"{term.text}[{item.inner_parts.index(parts)}]", term.setup)
+        return None
+
     def built(self, definition: Definition, name: str) -> Term | None:
         """What a function that makes data returns at a parameter's place, where it returns as many things."""
         needed = [one for one in definition.parameters if one not in definition.optional]
@@ -428,11 +439,10 @@ class Resolver:
         return None
 
     def begun(self, definition: Definition, name: str) -> Term | None:
-        """The dict that a function gives which makes one with all the keys that are read of a parameter."""
+        """The dict that a function gives which makes one of sizes, with all the keys that are read of a parameter."""
         keys = keys_read(definition, name)
-        for item in self.script.definitions:
-            makes = MAKES.search(item.name) or BEGINS.search(item.name)
-            if len(keys) > 1 and not item.owner and makes and len(item.parts) == 1:
+        for item in self.invention.makers:
+            if len(keys) > 1:
                 term, made = self._called_anew(item)
                 if term is not None and isinstance(made, Mapping) and {*keys} <= made.keys():
                     return Term(name, (*term.setup, f"{name} = {term.text}"))

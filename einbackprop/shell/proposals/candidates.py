@@ -51,7 +51,15 @@ def gradient_functions(script: Script) -> Iterator[Definition]:
 
 
 def gives_gradients(script: Script, item: Definition) -> bool:
-    """Whether a function seems to give gradients, and does not train."""
+    """Whether a function seems to give gradients, and does not train; as a whole does that hands on to a method of its
+    own name which gives some, whatever that is called.
+    """
+    parts = [other for other in script.functions(item.name) if other.owner != item.owner and item.name in item.calls]
+    return any(_gives(script, one) for one in (item, *parts))
+
+
+def _gives(script: Script, item: Definition) -> bool:
+    """Whether a function seems to give gradients by what it is called, stores and returns."""
     if item.says(NUMERICAL) or item.says(EMPTYING) or item.name.startswith("__") or item.makes_functions:
         return False
     named = item.says(GRADIENTS) or item.name in script.updating

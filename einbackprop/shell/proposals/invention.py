@@ -17,6 +17,7 @@ from typing import Any
 
 from einbackprop.capture.shape_words import comments_of, named_shapes
 
+from ..setups import SIZES as LENGTHS
 from .definitions import Definition
 
 WEIGHT = re.compile(r"(?:W|w|weights?|theta|Theta|V|U|kernel)_?(\d*)")
@@ -48,6 +49,7 @@ WINDOW = re.compile(r"f|k|K|F[HW]?|HH|WW|R|S|kh|kw|k_?[hw]|f_?[hw]|(?:kernel|fil
 IMAGES = re.compile(r"\bH\w*, ?W|n_H\w*, ?n_W|height, ?width", re.IGNORECASE)
 SETTINGS = {"stride": "1", "strides": "1", "pad": "1", "padding": "1", "mode": "'train'", "pool_height": "2",
             "pool_width": "2", "size": "2", "pool_size": "2", "momentum": "0.9", "p": "0.5", "seed": "0"}  # fmt: skip
+HEADS = re.compile(r"(?:n|num)_?heads?|heads?")
 WHOLE = re.compile(r"\b(?:an? )?(?:int|integer|index|row number|position)\b", re.IGNORECASE)
 COUNT = re.compile(r"n_\w+|num_\w+|\w*_?(?:size|dim|units|count|nodes)|hidden\w*|D|H|C|D_\w+")
 LABELS = re.compile(r"\b(?:labels?|class(?:es)?|integers?|int|ind(?:ex|ices)|ids?|tokens?|words?)\b", re.IGNORECASE)
@@ -73,13 +75,15 @@ class Layout:
         ``rows``: x is (samples, in) and W (in, out); ``columns``: x is (in, samples) and W (out, in); ``column``: the
         same of one sample; ``vector``: x is (in,) and W (out, in); ``steps``: x is (steps, in, 1), a column each.
     target
-        What a target is: ``values``, like the output; ``labels``, a class for each sample; ``numbers``, one for each.
+        What a target is: ``values``, like the output; ``labels``, a class for each sample; ``numbers``, one for each;
+        ``indices``, of any kind, as is what has a name that says nothing: the words of a sentence, the tags of these.
     """
 
     samples: str = "rows"
     target: str = "values"
 
 
+INDICES = Layout(target="indices")
 LAYOUTS = tuple(Layout(samples, target) for target in ("values", "labels", "numbers")
                 for samples in ("rows", "columns", "column", "vector", "steps")
                 if target == "values" or samples in ("rows", "columns"))  # fmt: skip
@@ -105,6 +109,10 @@ class Invention:
     inner
         Whether what a forward makes may be made up as well, as ``h1`` and ``d3`` of ``backward(d3, W3, h1)``: such a
         backward can be read, not checked.
+    unknown
+        The names of parameters that say nothing.
+    makers
+        The functions that make weights of sizes: what they are given is sizes.
     """
 
     text: str = ""
@@ -114,6 +122,8 @@ class Invention:
     letters: dict[str, str] = field(default_factory=dict)
     only: frozenset[str] | None = None
     inner: bool = False
+    unknown: set[str] = field(default_factory=set)
+    makers: Sequence[Definition] = ()
 
     @cached_property
     def layers(self) -> int:
@@ -130,6 +140,7 @@ class Invention:
             return None
         made = self._value(definition, name, names, numpy or "np")
         if made is None:
+            self.unknown.add(name)
             return None
         imports = () if numpy else ("import numpy as np",)
         return Term(name, (*imports, f"{name} = {made}"))
@@ -138,8 +149,12 @@ class Invention:
         if LIST.fullmatch(name):
             self.used[name] = False
             return f"[{self._size('layer 1', names)}, {self._size('layer 2', names)}]"
-        if definition.name == "__init__" and (len(name) > 1 or name in "nmkdhpqDHCNMK"):
+        is_maker = any(definition.node is one.node for one in self.makers)
+        if is_maker or (definition.name == "__init__" and (len(name) > 1 or name in "nmkdhpqDHCNMK")):
             size = self._size_of_object(definition, name, names)
+            is_other = name in SETTINGS or NUMBER.fullmatch(name) or RANDOM.fullmatch(name) or HEADS.fullmatch(name)
+            if size is None and is_maker and not is_other:
+                size = self._size(name, names)
             if size is not None:
                 self.used[name] = False
                 return size
@@ -172,7 +187,21 @@ class Invention:
         if TARGET.fullmatch(name) and self.layout.target == "labels" and self._is_of_scores(definition, name):
             self.used[name] = False
             return f"{numpy}.random.randint({self._layer(0, names)}, size={self._size('samples', names)})"
-        return self._guessed(name, names, numpy)
+        is_index = self.layout == INDICES and definition.name != "__init__"
+        guessed = None if is_index and TARGET.fullmatch(name) else self._guessed(name, names, numpy)
+        return guessed or (self._indices(definition, name, names, numpy) if is_index and not parts else None)
+
+    def _indices(self, definition: Definition, name: str, names: Mapping[str, Any], numpy: str) -> str:
+        """Positions along any axis: one for each sample, or of the shape that the function unpacks, this parameter's or
+        that of another one which says nothing.
+        """
+        if not TARGET.fullmatch(name):
+            self.unknown.add(name)
+        own = [name, *(one for one in definition.parameters if one in self.unknown)]
+        words = next(filter(None, (unpacked(definition, f"{one}.shape") for one in own)), ["samples"])
+        self.used[name] = False
+        sizes = ", ".join(self._size(one, names) for one in words)
+        return f"{numpy}.random.randint({min(LENGTHS)}, size={sizes if len(words) == 1 else f'({sizes})'})"
 
     def _is_of_scores(self, definition: Definition, target: str) -> bool:
         """Whether a function takes data and a target alone and is called a loss, or the class that it is a method of:
@@ -222,6 +251,8 @@ class Invention:
             self.used[name] = False
             return SETTINGS[name]
         kind, self.used[name] = self.layout.samples, False
+        if HEADS.fullmatch(name):
+            return "2"
         if match := WEIGHT.fullmatch(name):
             layer = int(match[1] or self.layers)
             before, after = self._layer(layer - 1, names), self._layer(layer, names)
@@ -259,12 +290,7 @@ class Invention:
 
     def _parts(self, definition: Definition, name: str) -> tuple[str, ...] | list[str]:
         """The keys that a function reads of a parameter, or the names that it unpacks it into, as a list."""
-        for node in ast.walk(definition.node):
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and node.value.id == name:
-                target = node.targets[0]
-                if isinstance(target, ast.Tuple) and all(isinstance(item, ast.Name) for item in target.elts):
-                    return [item.id for item in target.elts if isinstance(item, ast.Name)]
-        return keys_read(definition, name)
+        return unpacked(definition, name) or keys_read(definition, name)
 
     def _size(self, word: str, names: Mapping[str, Any], shape: Sequence[str] = ()) -> str:
         """The letter of a size, or what a shape says where it is a number or a sum of words.
@@ -283,7 +309,12 @@ class Invention:
         if word not in self.letters:
             images = IMAGES.search(self.text) is not None
             self.letters[word] = self._number(called, shape) if images else self._letter(called, names)
-        return self.letters[word]
+        return f"2 * {self.letters[word]}" if self._is_of_heads and word != "samples" else self.letters[word]
+
+    @cached_property
+    def _is_of_heads(self) -> bool:
+        """Whether a function is given how many heads there are, which have to divide what they share."""
+        return any(HEADS.fullmatch(name) for name in self.avoided)
 
     @property
     def _fixed(self) -> Mapping[str, str]:
@@ -337,6 +368,41 @@ def keys_read(definition: Definition, name: str) -> tuple[str, ...]:
         node.slice.value for node in ast.walk(definition.node) if isinstance(node, ast.Subscript)
         and isinstance(node.value, ast.Name) and node.value.id == name and isinstance(node.ctx, ast.Load)
         and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str)))
+
+
+def makes_weights(item: Definition) -> bool:
+    """Whether a function gives a dict, and may take sizes alone: it takes no part of what it is given, nor asks it for
+    anything.
+
+    >>> from einbackprop.core.source import parse_python
+    >>> makes = lambda text: makes_weights(Definition(parse_python(text).body[0]))
+    >>> makes("def new(n, seed): return {'W': rand(n, n)}"), makes("def back(p, x): return {'W': x.T @ p['W']}")
+    (True, False)
+    """
+    nodes = list(ast.walk(item.node))
+    displays = {target.id for node in nodes if isinstance(node, ast.Assign) and is_dict(node.value)
+                for target in node.targets if isinstance(target, ast.Name)}  # fmt: skip
+    gives = any(is_dict(value) or (isinstance(value, ast.Name) and value.id in displays) for value in item.returned)
+    held = (node.value for node in nodes if isinstance(node, ast.Attribute | ast.Subscript))
+    sides = (side for node in nodes if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)
+             for side in (node.left, node.right))  # fmt: skip
+    used = {one.id for one in (*held, *sides) if isinstance(one, ast.Name)}
+    return gives and not item.owner and not used.intersection(item.parameters)
+
+
+def is_dict(value: ast.expr | None) -> bool:
+    """Whether an expression is a dict as it stands."""
+    return isinstance(value, ast.Dict | ast.DictComp) or (
+        isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "dict")
+
+
+def unpacked(definition: Definition, text: str) -> list[str]:
+    """The names into which a function unpacks a name or a shape: ``B, T = idx.shape``, ``X, W = cache``."""
+    for node in ast.walk(definition.node):
+        target = node.targets[0] if isinstance(node, ast.Assign) and ast.unparse(node.value) == text else None
+        if isinstance(target, ast.Tuple) and all(isinstance(item, ast.Name) for item in target.elts):
+            return [item.id for item in target.elts if isinstance(item, ast.Name)]
+    return []
 
 
 def numpy_in(names: Mapping[str, Any]) -> str | None:

@@ -59,7 +59,8 @@ def of_layer(search: Search, resolver: Resolver, layer: Layer) -> Proposal | Non
             given[name] = shared[name].text
         elif (term := resolver.parameter(layer.backward, name)) is not None:
             # a variable may hold what another call of the forward has left
-            is_own = name == "cache" and isinstance(result, tuple) and term.text.isidentifier()
+            is_made = term.text.isidentifier() or term.text.startswith(f"{layer.forward.name}(")
+            is_own = name == "cache" and isinstance(result, tuple) and is_made
             given[name] = name if is_own else term.text
             setup += [] if is_own else term.setup
         elif len(rest) == 1 and isinstance(result, tuple):

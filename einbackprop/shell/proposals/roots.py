@@ -192,8 +192,9 @@ def _promised(name: str, value: Any, places: Sequence[Place], is_key: bool) -> P
     stems = [stem.strip("_") for stem in (*gradient_of(name)[1:], *[name] * is_key)]
     if len(shapes_of(value)) != 1:
         return None
-    return next((place for stem in stems for place in places
-                 if place.name.strip("_") == stem and len(place.counted) == 1), None)  # fmt: skip
+    return next((place for stem in stems for place in places  # a whole number is no parameter
+                 if place.name.strip("_") == stem and len(place.counted) == 1 and (place.shapes or place.counted[0])),
+                None)  # fmt: skip
 
 
 def _alike(value: Any, places: Sequence[Place]) -> Place | None:

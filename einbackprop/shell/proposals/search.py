@@ -18,7 +18,7 @@ from einbackprop.core.nesting import Path, label, leaves
 from ..questions import Question
 from .arguments import Resolver, arguments_in, united
 from .definitions import GRADIENTS, Script
-from .invention import LAYOUTS, Invention, Term, names_of_parameters, numpy_in
+from .invention import INDICES, LAYOUTS, Invention, Term, makes_weights, names_of_parameters, numpy_in
 from .losses import is_number
 from .measures import Measure
 from .proposal import Proposal
@@ -69,12 +69,16 @@ class Search:
 
     def resolvers(self, inner: bool = False) -> Iterator[Resolver]:
         """Ways to find arguments, the likeliest first; ``inner`` is that of `Invention`."""
-        avoided = names_of_parameters(self.source)
-        for n, layout in enumerate(LAYOUTS):
+        avoided, unknown = names_of_parameters(self.source), False
+        makers = [item for item in self.script.definitions if makes_weights(item)]
+        for n, layout in enumerate((*LAYOUTS, INDICES)):
+            if layout == INDICES and not unknown:
+                break
             for by_site in (False, True, None):
-                invention = Invention(self.source, layout, avoided, inner=inner)
+                invention = Invention(self.source, layout, avoided, inner=inner, makers=makers)
                 yield Resolver(self.script, self.names, self.trials, by_site, invention)
-            if n == 0 and not invention.used:
+                unknown |= bool(invention.unknown)
+            if n == 0 and not (invention.used or unknown):
                 break  # nothing was made that could lie otherwise
 
     def roots(
@@ -169,7 +173,9 @@ class Search:
         """Whether a loss is another number where what the gradients are of is moved, at least half of the arrays."""
         setup = united([*loss.setup, *gradients.setup])
         ones = [*self.ones_at(setup, roots).items()][:MOST_MOVED]
-        moves: list[dict[str, np.ndarray]] = [{}, *({held: one} for held, one in ones), {}]
+        # norms undo an even move
+        uneven = ((held, np.cos(np.arange(one.size)).reshape(one.shape)) for held, one in ones)
+        moves: list[dict[str, np.ndarray]] = [{}, *({held: by} for held, by in uneven), {}]
         values = [self.trials.moved(setup, one, loss.text) for one in moves]
         if not ones or not all(map(is_number, values)):
             return True
