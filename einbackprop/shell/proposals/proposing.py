@@ -28,7 +28,7 @@ from .opening import opened, with_guards_open
 from .proposal import Proposal
 from .roots import MEASURED, stands_in
 from .round_measures import root_of
-from .round_questions import of_rounds, of_seeds
+from .round_questions import Rounds, of_seeds
 from .search import NOT_CHECKED
 from .step_questions import StepSearch
 from .steps import STEP
@@ -90,13 +90,14 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
     tree = parse_python(source)
     script = script_of(tree, list(imported_in(names, tree)))
     flats = list(flat_parts(script, tree)) if again is not None else []
+    rounds = Rounds(script, source, again) if again is not None else None
     found, unsure = in_time("backwards", partial(of_updating_backwards, flats, source, again), (
         list[Proposal](), list[Proposal]())) if again is not None else ([], [])  # fmt: skip
     search = StepSearch(script, names, trials, source)
     found = found or [as_inner(one, script) for one in search.all()]
     found, beside = apart(found, search) if again is not None else (found, [])
-    if found and again is not None and not any(one.is_likely for one in found):
-        found = of_other_losses(search, script, source, again, found)
+    if found and rounds is not None and not any(one.is_likely for one in found):
+        found = of_other_losses(search, rounds, found)
     left_out = is_partial(found) or any(map(leaves_out, found))
     called, doubtful = of_calls(script, source, again) if (left_out or is_long(found)) and again is not None else (
         [], [])  # fmt: skip
@@ -117,8 +118,8 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
     named, others = ([flat for flat in flats if flat.is_named is kind] for kind in (True, False))
     if is_partial(found) and again is not None:
         found = united(of_statements(script, named, source, again), found)
-    if is_partial(found) and again is not None:
-        found = united(of_opened(source, again) or list(of_rounds(script, source, again)), found)
+    if is_partial(found) and again is not None and rounds is not None:
+        found = united(of_opened(source, again) or list(rounds.of()), found)
     if is_partial(found) and again is not None:
         called, doubtful = of_calls(script, source, again, of_module=True)
         found, unsure = united(called, found), [*unsure, *doubtful]
@@ -128,8 +129,8 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
         found = of_seeded(script, source, again) or found
     if found and all(one.is_part for one in found):  # with a mistake in it, a whole network is more than a layer of it
         found = united([one for one in unsure if one.followed > 1], found)
-    if is_long(found) and again is not None:
-        found = shorter(found, itertools.chain(called, of_rounds(script, source, again, is_sure=True)))
+    if is_long(found) and rounds is not None:
+        found = shorter(found, itertools.chain(called, rounds.of(is_sure=True)))
     return without_parts(search.without_helpers(found or unsure))
 
 
@@ -138,9 +139,7 @@ def leaves_out(one: Proposal) -> bool:
     return any(note.startswith(NOT_CHECKED) for note in one.notes)
 
 
-def of_other_losses(
-    search: StepSearch, script: Script, source: str, again: Again, found: list[Proposal]
-) -> list[Proposal]:
+def of_other_losses(search: StepSearch, rounds: Rounds, found: list[Proposal]) -> list[Proposal]:
     """What a round of a loop asks of as much, if half of it agrees, in the place of gradients that agree with no loss
     and read what theirs does not: it may be of other samples.
     """
@@ -148,10 +147,10 @@ def of_other_losses(
     if asked is None or not (asked.loss and asked.grads):
         return found
     read, other = ({*free_names(parse_python(text, "eval").body)} for text in (asked.grads, asked.loss))
-    if read <= other | {root_of(text) for text in asked.wrt} | {item.name for item in script.definitions}:
+    if read <= other | {root_of(text) for text in asked.wrt} | {item.name for item in search.script.definitions}:
         return found
     arrays = search.ones_at(found[0].setup.splitlines(), asked.wrt)
-    as_much = [one for one in of_rounds(script, source, again, is_sure=True)
+    as_much = [one for one in rounds.of(is_sure=True)
                if one.question is not None and len(one.question.wrt) >= len(arrays)]  # fmt: skip
     return as_much or found
 
@@ -313,7 +312,7 @@ def of_opened(source: str, again: Again) -> list[Proposal]:
             found, _ = search.steps()
             found, _ = apart([as_inner(one, script) for one in found], search)
     is_whole = any(one.is_likely and not one.is_part for one in found)
-    rounds = [] if is_whole else list(of_rounds(script, text.whole, again))
+    rounds = [] if is_whole else list(Rounds(script, text.whole, again).of())
     if not found or any(one.is_likely for one in rounds):
         return rounds
     return [replace(proposal, source=text.run, notes=(OPENED, *proposal.notes)) for proposal in found]

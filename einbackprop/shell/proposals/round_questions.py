@@ -54,41 +54,70 @@ OTHERS = (NUMERICAL, FORWARD, GRADIENTS, LOSS, re.compile(r"sample$|build|load|p
 """What functions are called whose loops train nothing."""
 
 
-def of_rounds(
-    script: Script, source: str, again: Again, *, is_sure: bool = False
-) -> Iterator[Proposal]:  # fmt: skip
-    """What is asked by the loop whose round moves most of what it changes along the gradient of a loss; where it has to
-    be sure, at least half of that.
+@dataclass(frozen=True)
+class Rounds:
+    """What the rounds of a script's loops descend, which is looked for once.
 
-    Rounds that both compute something and update something, themselves or by what they call, are tried first, of these
-    inner ones, and then those that take less time: one that makes many steps follows no gradient, and takes longest.
+    Attributes
+    ----------
+    script
+    source
+        Its text.
+    again
+        Runs another text in the script's place.
     """
-    name, tree = "step" if "step" not in script.words else "one_step", parse_python(source)
-    possible = [one for one in rounds(script) if changes_something(one, tree)]
-    updaters = updaters_of(script)
-    ranks = {id(one): len({*parts_of(one.body, script, updaters)}) for one in possible}
-    found: list[Found] = []
-    with ExitStack() as stack:
-        for rank in (2, 1, 0):
-            if any(one.descent.is_sure and one.descent.loss.named for one in found):
-                break  # what only computes, or only updates, would follow a loss by chance
-            flats = [one for one in possible if ranks[id(one)] == rank]
-            begun = time.monotonic()
-            timed = list(_timed(flats, script, source, again, stack, name))
-            for seconds, search in sorted(timed, key=lambda one: (around(one[1].flat, flats), one[0])):
-                left = SECONDS - (time.monotonic() - begun)
-                if left < 0 or (found and seconds * EVALUATIONS > SECONDS):
-                    break
-                step, descent = in_time("a round", search.best, (None, None), left)
-                if descent is not None and descent.loss.named and not descent.agreeing:
-                    descent = in_time("a seed", partial(search.as_passed_on, descent, name), descent, left)
-                if step is not None and descent is not None and (descent.is_sure or not is_sure):
-                    found.append(Found(replace(search, call=step.call), descent, rank, possible.index(search.flat)))
-    if found:
-        likeliest = max(sorted(found, key=lambda one: one.place), key=lambda one: one.likelihood(tree))
-        search, descent = likeliest.search, likeliest.descent
-        made = search.source_with(source, descent, name)
-        yield replace(search.proposal(descent, search.rates.of(descent)), source=made)
+
+    script: Script
+    source: str
+    again: Again
+
+    def of(self, *, is_sure: bool = False) -> Iterator[Proposal]:
+        """What is asked by the loop whose round moves most of what it changes along the gradient of a loss; where it
+        has to be sure, at least half of that.
+        """
+        found = [one for one in self.found if one.descent.is_sure or not is_sure]
+        if found:
+            tree = parse_python(self.source)
+            likeliest = max(sorted(found, key=lambda one: one.place), key=lambda one: one.likelihood(tree))
+            search, descent = likeliest.search, likeliest.descent
+            made = search.source_with(self.source, descent, self.name)
+            yield replace(search.proposal(descent, search.rates.of(descent)), source=made)
+
+    @property
+    def name(self) -> str:
+        """What a round is called that becomes a function."""
+        return "step" if "step" not in self.script.words else "one_step"
+
+    @cached_property
+    def found(self) -> list[Found]:
+        """The rounds that descend something.
+
+        Rounds that both compute something and update something, themselves or by what they call, are tried first, of
+        these inner ones, and then those that take less time: one that makes many steps follows no gradient, and takes
+        longest.
+        """
+        script, tree = self.script, parse_python(self.source)
+        possible = [one for one in rounds(script) if changes_something(one, tree)]
+        updaters = updaters_of(script)
+        ranks = {id(one): len({*parts_of(one.body, script, updaters)}) for one in possible}
+        found: list[Found] = []
+        with ExitStack() as stack:
+            for rank in (2, 1, 0):
+                if any(one.descent.is_sure and one.descent.loss.named for one in found):
+                    break  # what only computes, or only updates, would follow a loss by chance
+                flats = [one for one in possible if ranks[id(one)] == rank]
+                begun = time.monotonic()
+                timed = list(_timed(flats, script, self.source, self.again, stack, self.name))
+                for seconds, search in sorted(timed, key=lambda one: (around(one[1].flat, flats), one[0])):
+                    left = SECONDS - (time.monotonic() - begun)
+                    if left < 0 or (found and seconds * EVALUATIONS > SECONDS):
+                        break
+                    step, descent = in_time("a round", search.best, (None, None), left)
+                    if descent is not None and descent.loss.named and not descent.agreeing:
+                        descent = in_time("a seed", partial(search.as_passed_on, descent, self.name), descent, left)
+                    if step is not None and descent is not None:
+                        found.append(Found(replace(search, call=step.call), descent, rank, possible.index(search.flat)))
+        return found
 
 
 class Found(NamedTuple):
@@ -112,7 +141,7 @@ class Found(NamedTuple):
 
 def of_seeds(script: Script, source: str, again: Again) -> Iterator[Proposal]:
     """What is asked by the first round whose backward can be seeded, since its loss is written nowhere, in the order of
-    `of_rounds`.
+    `Rounds`.
     """
     name, tree = "step" if "step" not in script.words else "one_step", parse_python(source)
     possible = [one for one in rounds(script) if changes_something(one, tree)]
