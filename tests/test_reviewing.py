@@ -10,6 +10,7 @@ from library import COLUMNS, NORM
 from sampling import some
 
 from einbackprop.checking.solving import check
+from einbackprop.diagnosis import review
 from einbackprop.shell.command import main
 
 
@@ -19,6 +20,18 @@ def test_right_gradients_are_proved() -> None:
     assert report.findings == ()
     assert {line.verdict for line in report.lines} == {"right"}
     assert any("Proofs rest on" in text for text in report.assumptions)
+
+
+def test_lines_of_right_gradients_are_read_when_somebody_looks_at_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Any] = []
+    own = review.lines_of_backward
+    monkeypatch.setattr(review, "lines_of_backward", lambda *given: read.append(given) or own(*given))
+    report = COLUMNS.report()
+    assert str(report)
+    assert not read
+    assert [*report.lines] == [*report.lines] != []
+    assert report.dimensions
+    assert len(read) == 1
 
 
 @pytest.mark.long

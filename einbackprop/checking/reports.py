@@ -141,10 +141,10 @@ class Report:
     """
 
     gradients: tuple[Gradient, ...]
-    lines: tuple[Line, ...] = ()
+    lines: Sequence[Line] = ()
     findings: tuple[Finding, ...] = ()
     assumptions: tuple[str, ...] = ()
-    dimensions: tuple[Dimension, ...] = ()
+    dimensions: Sequence[Dimension] = ()
     faults: tuple[InternalFault, ...] = ()
 
     @property
@@ -205,7 +205,7 @@ class Report:
 
     def _below(self) -> list[str]:
         mistakes = any(item.line is not None for item in self.findings)
-        more = [texts.followers(self.lines, self.findings)]
+        more = [texts.followers(self.lines, self.findings)] if mistakes else []
         more += [texts.letters_text(self.dimensions)] if mistakes and self.dimensions else []
         return [wrapped(told, "  ") for told in (*more, *self.assumptions) if told]
 

@@ -38,6 +38,7 @@ from einbackprop.checking.shrinking import STATEMENTS, shrunk, statements_run, w
 from einbackprop.checking.trials import History, Trial, drawn
 from einbackprop.checking.verdicts import Added, Finding, Gradient, Line
 from einbackprop.core import interpretation
+from einbackprop.core.deferred import Deferred
 from einbackprop.core.nesting import Choice, Path, duplicate
 from einbackprop.core.progress import InternalFault, Progress, collecting, contained, in_time, limited
 from einbackprop.core.scoped import scoped
@@ -342,12 +343,14 @@ def _report(
     problem: Problem, decision: Decision, read: Review, other: Elsewhere, diagnosis: Diagnosis,
     faults: Sequence[InternalFault], progress: Progress,
 ) -> Report:
-    """All that was found."""
+    """All that was found; of right gradients lines are read when somebody looks at them."""
+    gradients = decision.trial.gradients
+    lines = partial(contained, "the lines", partial(read.lines, diagnosis.verdict_of), ())
+    if any(item.verdict != "right" for item in gradients):
+        read.reads()
     return Report(
-        decision.trial.gradients, contained("the lines", partial(read.lines, diagnosis.verdict_of), ()),
-        (*decision.findings, *_once(read.findings, diagnosis.findings)),
-        assumptions(problem, decision, other, read, progress),
-        read.dimensions, tuple(faults),
+        gradients, Deferred(lines), (*decision.findings, *_once(read.findings, diagnosis.findings)),
+        assumptions(problem, decision, other, read, progress), Deferred(lambda: read.dimensions), tuple(faults),
     )  # fmt: skip
 
 

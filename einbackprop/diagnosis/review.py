@@ -11,7 +11,7 @@ import ast
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -176,8 +176,9 @@ class Review:
         forgiven.
     findings : tuple of Finding
         Of gradients of a wrong shape, and of those that are made and not returned.
-    read : Lines
-        The lines of the backward, without verdicts.
+    reads : callable
+        Gives the lines of the backward, without verdicts. They are read when they are asked for: of right gradients
+        hardly anybody asks.
     trace : Trace or None
     cotangents : Cotangents
         Of the loss, without the guards that are forgiven.
@@ -190,9 +191,14 @@ class Review:
     doubted: frozenset[str] = frozenset()
     is_cut: bool = False
     findings: tuple[Finding, ...] = ()
-    read: Lines = field(default=Lines(), repr=False)
+    reads: Callable[[], Lines] = field(default=Lines, repr=False)
     trace: Trace | None = field(default=None, repr=False)
     cotangents: Cotangents = field(default=Cotangents(), repr=False)
+
+    @property
+    def read(self) -> Lines:
+        """The lines of the backward, without verdicts."""
+        return self.reads()
 
     def lines(self, verdict_of: Callable[[str, int], str]) -> tuple[Line, ...]:
         """The lines with the verdict of each file and line: right, wrong, follows or undecided."""
@@ -271,7 +277,7 @@ def reviewed(
     read = Review(trace=traced, cotangents=compared.cotangents, doubted=doubted, is_cut=found is cut)
     if not compared.wrong <= left or not (told or is_faithful(compared, values)):
         return replace(read, note="lines are not judged: what was read does not show the same gradients as wrong")
-    lines = contained("the lines", partial(lines_of_backward, traced, compared.cotangents), Lines())
+    lines = cache(partial(contained, "the lines", partial(lines_of_backward, traced, compared.cotangents), Lines()))
     said = {name: shape for name, shape in shapes.items() if name in misshapen - compared.wrong}
     saying = partial(about_shapes, compared, said, values, lines)
     findings = contained("what is said of shapes", lambda: tuple(saying()), ())
@@ -286,7 +292,7 @@ def reviewed(
 
         proved = proved.and_also(contained("the proof", of_rounds, Proofs()))
     return replace(
-        read, agrees=compared.wrong | misshapen == left, forgiven=told, read=lines, findings=findings, proofs=proved
+        read, agrees=compared.wrong | misshapen == left, forgiven=told, reads=lines, findings=findings, proofs=proved
     )
 
 
@@ -378,7 +384,7 @@ def forgiven(
 
 
 def about_shapes(
-    compared: Compared, wanted: Mapping[str, Shape], values: Mapping[str, Any], lines: Lines
+    compared: Compared, wanted: Mapping[str, Shape], values: Mapping[str, Any], reads: Callable[[], Lines]
 ) -> Iterator[Finding]:
     """A finding for each gradient that is missing though a line makes it, or right but for axes of size 1.
 
@@ -389,6 +395,7 @@ def about_shapes(
     for name, shape in wanted.items():
         source, own = sources.get(name), np.shape(values.get(name, ()))
         if values.get(name) is None:
+            lines = reads()
             for line, meanings in zip(lines.lines, lines.meanings, strict=True):
                 if any(meaning.text == f"∂L/∂{name}" for meaning in meanings):
                     said = f"the gradient of {name} is made on line {line.line}, but it is not returned."
