@@ -167,6 +167,15 @@ def test_a_step_that_survived_elsewhere_is_doubted_where_something_differs(name:
     assert reference.method == "differences"
 
 
+@pytest.mark.parametrize(("times", "is_nothing"), [(8, True), (512, False)])
+def test_what_cancels_to_nothing_agrees_with_a_reference_that_is_rounding(times: float, is_nothing: bool) -> None:
+    """The bias before a batch norm: its gradient is 0, but for the rounding of thousands of terms."""
+    yours = Returned(np.zeros(3), np.array([[sign * 1e-13] * 3 for sign in (1, -1, 1)]), EPS)
+    slope = times * yours.along(unit((3,), (0,))).error
+    reference = reference_of(lambda s: 1.0 + slope * s[0].sum(), [np.ones(3)], (0,))
+    assert (compare(reference, (0,), yours, np.random.default_rng(0)).found == "agrees") is is_nothing
+
+
 def test_plain_complex_step_would_have_answered_zero() -> None:
     moved = A + 1e-20j * unit(A.shape, (0, 1))
     assert np.imag(np.linalg.norm(moved)) == 0  # what the self-check and the subclass are for

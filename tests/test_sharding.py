@@ -457,7 +457,8 @@ def test_a_letter_of_no_argument_and_no_result_is_refused() -> None:
         return np.sum(np.exp(x[:, None] - np.arange(8.0)) ** 2)
 
     with pytest.raises(ShardingError, match=r"^b is a letter of no argument and no result, so that nothing can be put "
-                                            r"on x along it: i could lie there$"):  # fmt: skip
+                                            r"on x along it: i could lie there; arrays that are made on the way are "
+                                            r"none of its arguments: make them before it \(--setup\)$"):  # fmt: skip
         eb.shard(loss, n(16), mesh={"x": 4}, letters={"b": "x"})
 
 

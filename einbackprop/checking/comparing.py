@@ -32,6 +32,7 @@ DIRECTIONS = 3
 NEAR = 0.01
 """How far a difference may be from the complex step, beside what is yours, for there to be no kink."""
 PLAIN = 1e6  # times more than rounding of what is returned: no rounding inside the loss makes up for that
+NOTHING = 32.0  # a reference is rounding of what cancels, where yours is nothing and it is no more times its error
 SETTLED = 8  # how many of the entries that disagree are looked into before giving up
 
 
@@ -220,6 +221,9 @@ def _settled(reference: Reference, path: Path, probe: _Probe) -> Found:
     else:  # of what is off by far more than rounding differences tell enough, which are taken below
         refined = probe.reference if is_far else reference.refined(probe.reference, directions)
     if replace(probe, reference=refined).excess <= 1:
+        return "agrees"
+    own = probe.yours
+    if abs(own.value) <= own.error and abs(refined.value) <= NOTHING * own.error:
         return "agrees"
     behind, ahead = reference.one_sided(directions)
     if not np.isfinite(behind.error + ahead.error):

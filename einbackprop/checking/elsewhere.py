@@ -112,9 +112,9 @@ def can_be_resized(array: Array) -> bool:
     return not (array.dtype.kind in "iu" and array.size > 1 and len(np.unique(array)) == array.size)
 
 
-def distinct_sizes(program: Program, free: Collection[str], *, tied: bool = False) -> dict[str, int]:
-    """A size for each dimension, all different; where ``tied``, one for those that have the same, that of the samples
-    aside. Those that are not free keep theirs.
+def distinct_sizes(program: Program, free: Collection[str], tied: Collection[str] = ()) -> dict[str, int]:
+    """A size for each dimension, all different, but one for those letters that are ``tied`` and have the same. Those
+    that are not free keep theirs.
     """
     sizes = program.sizes
     taken = {d.size for d in program.dimensions if d.letters[0] not in free}
@@ -122,7 +122,7 @@ def distinct_sizes(program: Program, free: Collection[str], *, tied: bool = Fals
     for dimension in program.dimensions:
         if dimension.letters[0] in free:
             size = next(n for n in range(SMALLEST, 10_000) if n not in taken)
-            if tied and not is_of_samples(dimension.letters[0], program):
+            if dimension.letters[0] in tied:
                 size = given.setdefault(dimension.size, size)
             taken.add(size)
             sizes |= dict.fromkeys(dimension.letters, size)
@@ -273,8 +273,8 @@ class Elsewhere:
     states : tuple of nested arrays
         At which some were wrong that are right at the user's sizes.
     tied : mapping of name to str
-        The gradients that are multiples of what they should be where sizes differ that are equal in the user's code,
-        none of them that of the samples, and right wherever these are equal; and which.
+        The gradients that are right wherever sizes are equal that are equal in the user's code, and which: how many
+        samples there are of different data, or others, if they are multiples of what they should be where these differ.
     """
 
     tried: tuple[str, ...] = ()
@@ -335,21 +335,30 @@ def look(problem: Problem, trial: Trial, program: Program | None, seed: int) -> 
 def _where_tied(
     problem: Problem, trial: Trial, there: Trial, program: Program, paths: set[tuple[object, ...]], seed: int
 ) -> dict[str, str]:
-    """The gradients that are only multiples at other sizes, and right where sizes are equal that the user has equal.
+    """The gradients that are right where sizes are equal that the user has equal: of arrays of data how many samples
+    they have, or else any sizes, if they are only multiples where those differ.
 
-    A queries' matrix that is square by design has one size, whichever of the two a root is taken of.
+    Data of two kinds come in batches of one size. A queries' matrix that is square by design has one size, whichever of
+    the two a root is taken of.
     """
-    scaled = multiples(there, np.random.default_rng(seed)) & {*there.wrong}
     arrays = [np.asarray(get(trial.state, problem.place(declared))) for declared in program.inputs]
     parameters = {d.ref.name for d in program.inputs if problem.place(d) in paths}
-    sizes = distinct_sizes(program, free_dimensions(program, arrays, parameters), tied=True)
-    state = resized(trial.state, program, problem.place, sizes, parameters, np.random.default_rng(seed))
-    found = _tried(replace(problem, state=state), trial.user, seed) if scaled and state is not None else None
+    of_data = {program.dimension(d.ref.indices[0]).letters[0] for d in program.inputs
+               if d.ref.name not in parameters and d.ref.indices}  # fmt: skip
+    of_layers = {d.letters[0] for d in program.dimensions if not is_of_samples(d.letters[0], program)}
+    scaled = multiples(there, np.random.default_rng(seed)) & {*there.wrong}
     own = {target.path for target in trial.targets if target.name in scaled}
-    inside = {i for declared in program.inputs if problem.place(declared) in own for i in declared.ref.indices}
-    groups = grouped((d.size, d.letters[0]) for d in program.dimensions if inside & {*d.letters})
-    equal = ["=".join(letters) for size, letters in groups.items() if len(letters) > 1 and size > 1]
-    return dict.fromkeys(scaled - {*found.wrong}, listed(equal)) if found is not None and equal else {}
+    inside = {program.dimension(i).letters[0] for d in program.inputs if problem.place(d) in own for i in d.ref.indices}
+    for tied, named, names in ((of_data, of_data, {*there.wrong}), (of_layers, inside, scaled)):
+        groups = grouped((d.size, d.letters[0]) for d in program.dimensions if d.letters[0] in named and d.size > 1)
+        equal = ["=".join(letters) for letters in groups.values() if len(letters) > 1]
+        sizes = distinct_sizes(program, free_dimensions(program, arrays, parameters), tied)
+        state = resized(trial.state, program, problem.place, sizes, parameters, np.random.default_rng(seed))
+        found = _tried(replace(problem, state=state), trial.user, seed) if equal and names and state is not None else (
+            None)
+        if found is not None and names - {*found.wrong}:
+            return dict.fromkeys(names - {*found.wrong}, listed(equal))
+    return {}
 
 
 def _tried(problem: Problem, user: User, seed: int) -> Trial | None:

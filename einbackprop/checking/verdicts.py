@@ -220,7 +220,7 @@ class Added:
     meant
         The code is meant for such sizes: the user's own script makes them, or its lines show the same mistake.
     tied
-        Sizes that are equal in the user's code, where it is right; elsewhere it is a multiple of what it should be.
+        Sizes that are equal in the user's code, where it is right: of batches, or of layers by design.
     untried
         The time was over before other sizes were tried.
     unread
@@ -329,7 +329,7 @@ TABLE = (
         "{elsewhere}"),
     Row(("elsewhere",), "undecided", "", "right at your sizes, not at {elsewhere}"),
     Row(("agrees", "tied"), "right", "close", "right where sizes are equal as yours are ({tied}); where they differ it "
-        "is a multiple of that: a size stands for another"),
+        "is not: a size stands for another"),
     Row(("agrees", "scaled"), "right", "close", "it is made shorter where its norm, or that of all, is above "
         "{scaled:.4g}; but for that it is right at your sizes: others were not tried"),
     Row(("agrees", "clipped", "untried"), "right", "proof", f"{CLIPPED}; {UNTRIED}"),
