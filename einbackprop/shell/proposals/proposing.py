@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import re
 from collections.abc import Iterable, Sequence
@@ -125,8 +126,9 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
         found, unsure = united(called, found), [*unsure, *doubtful]
     if is_partial(found) and again is not None:  # a mistake in an update itself would be in no line of the script
         found = united(of_statements(script, others, source, again), found)
-    if again is not None and has_no_loss(found, search):
-        found = of_seeded(script, source, again) or found
+    if again is not None and rounds is not None and has_no_loss(found, search):
+        written = [] if found else [one for one in rounds.of(is_sure=True) if not one.assumes_loss]
+        found = written or of_seeded(script, source, again) or found
     if found and all(one.is_part for one in found):  # with a mistake in it, a whole network is more than a layer of it
         found = united([one for one in unsure if one.followed > 1], found)
     if is_long(found) and rounds is not None:
@@ -141,13 +143,19 @@ def leaves_out(one: Proposal) -> bool:
 
 def of_other_losses(search: StepSearch, rounds: Rounds, found: list[Proposal]) -> list[Proposal]:
     """What a round of a loop asks of as much, if half of it agrees, in the place of gradients that agree with no loss
-    and read what theirs does not: it may be of other samples.
+    and read what theirs does not: it may be of other samples. So it is where their loss reads what is computed of what
+    they are of: ``x = simulate(p)`` before ``cost(p, x)``.
     """
     asked = found[0].question
     if asked is None or not (asked.loss and asked.grads):
         return found
     read, other = ({*free_names(parse_python(text, "eval").body)} for text in (asked.grads, asked.loss))
-    if read <= other | {root_of(text) for text in asked.wrt} | {item.name for item in search.script.definitions}:
+    roots = {root_of(text) for text in asked.wrt}
+    of_roots = {node.id for scope in search.script.scopes for statement in scope.statements
+                if isinstance(statement, ast.Assign) and roots & {*free_names(statement.value)}
+                for target in statement.targets for node in ast.walk(target) if isinstance(node, ast.Name)}  # fmt: skip
+    is_computed = bool(other & of_roots - roots)
+    if read <= other | roots | {item.name for item in search.script.definitions} and not is_computed:
         return found
     arrays = search.ones_at(found[0].setup.splitlines(), asked.wrt)
     as_much = [one for one in rounds.of(is_sure=True)

@@ -79,7 +79,7 @@ class RoundMeasures:
         for call in self._calls:  # what gives a number may be a loss whatever it is called
             is_called_so = bool(LOSS.search(callee(call)))
             if is_called_so or any(self.search.script.functions(callee(call))):
-                text = ast.unparse(substituted(call, self._displays))
+                text = ast.unparse(substituted(call, {**self._displays, **self._given_as}))
                 if not self._is_local(text) and self._is_number_before(text):
                     is_trained = is_called_so and bool(TRAINED.search(text))
                     yield Measure(text, (text,), named=is_called_so, trained=is_trained, outside=True)
@@ -89,12 +89,12 @@ class RoundMeasures:
         are_given = bool(needed) and self.given.keys() >= {*needed}
         if needed and not item.owner and not are_given and self._handed.keys() >= {*needed}:
             told, own = (", ".join(map(ast.unparse, parts)) for parts in (
-                [self._handed[name] for name in needed], [self._among(self._handed[name]) for name in needed]))
+                [self._handed[name] for name in needed], [self._there(self._handed[name]) for name in needed]))
             yield Measure(f"{item.name}({told})", (f"{item.name}({own})",), named=True)
         owners = [name for name, value in self._known.items() if type(value).__name__ == item.owner]
         if are_given and (owners or not item.owner) and not item.by_name:
             called = f"{owners[0]}.{item.name}" if item.owner else item.name
-            there = f"{self._read(called)}({', '.join(map(self._read, needed))})"
+            there = f"{self._read(called)}({', '.join(ast.unparse(self._there(ast.Name(name))) for name in needed)})"
             yield Measure(f"{called}({', '.join(needed)})", (there,), named=True)
         if not item.owner:
             carried = {name: Term(name) for name in self.flat.carried}
@@ -278,6 +278,15 @@ class RoundMeasures:
                 and isinstance(node.targets[0], ast.Name) and isinstance(node.value, kinds)}  # fmt: skip
 
     @cached_property
+    def _given_as(self) -> dict[str, ast.expr]:
+        """What the round is given for the names that it does not bind, where that is something else: ``net`` for
+        ``self``.
+        """
+        call = parse_python(self.call.text, "eval").body
+        given = call.args if isinstance(call, ast.Call) else []
+        return {name: one for name, one in zip(self.flat.carried, given, strict=False) if ast.unparse(one) != name}
+
+    @cached_property
     def _picking(self) -> set[str]:
         """The expressions that the round uses as an index."""
         return {ast.unparse(node.slice) for node in self.flat.nodes if isinstance(node, ast.Subscript)}
@@ -311,6 +320,19 @@ class RoundMeasures:
     def _read(self, text: str) -> str:
         """A name, or what is read off it, among what the round gave where it is local there."""
         return ast.unparse(self._among(parse_python(text, "eval").body))
+
+    def _there(self, node: ast.expr) -> ast.expr:
+        """An expression of the round as a loss there reads it: what the round binds anew, ``params = step(params,
+        grads)``, as it was before.
+        """
+        return cast(ast.expr, substituted(node, {**self._local_reads, **self.anew}))
+
+    @cached_property
+    def anew(self) -> dict[str, ast.expr]:
+        """What the round binds anew, with how what was before is read: see `steps.BEFORE`."""
+        given = {name: ast.unparse(self._given_as.get(name, ast.Name(name))) for name in self.flat.carried}
+        return {name: parse_python(f"before[{text!r}]", "eval").body for name, text in given.items()
+                if name in self._bound}  # fmt: skip
 
     def _is_local(self, text: str) -> bool:
         """Whether an expression reads what the round binds, and is not there before it."""

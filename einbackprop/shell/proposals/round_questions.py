@@ -16,12 +16,12 @@ import numpy as np
 
 from einbackprop.core.nesting import leaves
 from einbackprop.core.progress import in_time
-from einbackprop.core.source import callee, parse_python
+from einbackprop.core.source import callee, parse_python, substituted
 from einbackprop.core.visible import listed
 from einbackprop.errors import ScriptError
 
 from ..questions import Question
-from .arguments import Resolver
+from .arguments import Resolver, free_names
 from .candidates import GRADIENTS, LOSS, NUMERICAL, TRAINED, TRAINING
 from .definitions import FORWARD, Script, own_nodes, statements_in
 from .flat_questions import Again, called, note_of
@@ -35,7 +35,7 @@ from .round_measures import RoundMeasures, among, root_of
 from .search import NOT_CHECKED, Search
 from .seeds import PAIRS, Seeded, held_in, seeded, with_seed
 from .step_questions import said_of
-from .steps import Descent, Step, places_of
+from .steps import BEFORE, Descent, Step, copies_of, places_of
 from .trials import Trials
 from .updates import update_of
 
@@ -399,8 +399,23 @@ class RoundSearch:
         leaves.
         """
         given = descent.held.values() if descent.is_held else descent.of
-        handed = ", ".join(["None" if descent.loss.outside else descent.loss.text, *given])
+        before = self._loss_before(descent)
+        loss = "None" if descent.loss.outside else descent.loss.text if before is None else before.kept
+        handed = ", ".join([loss, *given])
         return as_function(source, self.flat, name, handed, script=self.search.script, place=self.place)
+
+    def _loss_before(self, descent: Descent) -> LossBefore | None:
+        """The loss of what was before the round, where it is a call that reads what the round binds anew, as
+        ``params = step(params, grads)`` does, and may have changed then; None of any other loss.
+        """
+        loss, anew = parse_python(descent.loss.text, "eval").body, self.measures.anew
+        changed = [name for name in free_names(loss) if name in anew]
+        if descent.loss.outside or not isinstance(loss, ast.Call) or not changed:
+            return None
+        kept = [name for name in free_names(loss) if name in self.given and name not in anew]
+        places = {name: parse_python(f"found[0][{n}]", "eval").body for n, name in enumerate(kept)}
+        there = ast.unparse(substituted(loss, {**anew, **places}))
+        return LossBefore(f"[{', '.join(kept)}]", there, copies_of(dict.fromkeys(BEFORE.findall(there))))
 
     @cached_property
     def rates(self) -> Rates:
@@ -417,7 +432,11 @@ class RoundSearch:
         gradients = step.gradients(descent, rate, "found[1:]", "olds")
         olds = ", ".join(f"{item.text} + 0" for item in descent.moved)
         both = f"(lambda olds, found: (found[0], {gradients}))([{olds}], {self.call.text})"
-        question = Question(descent.of, both=self.call.text if descent.is_held else both)
+        both = self.call.text if descent.is_held else both
+        if (there := self._loss_before(descent)) is not None:
+            rest = "*found[1:]" if descent.is_held else gradients
+            both = f"(lambda before, olds, found: ({there.loss}, {rest}))({there.before}, [{olds}], {self.call.text})"
+        question = Question(descent.of, both=both)
         if descent.loss.outside:
             apart = f"{self.call.text}[1:]" if descent.is_held else step.gradients(
                 descent, rate, f"{self.call.text}[1:]")  # fmt: skip
@@ -428,6 +447,14 @@ class RoundSearch:
             said.append(f"they are not those of {listed(written)}, which the round makes")
         setup, notes = "\n".join(self.call.setup), (note_of(self.flat), *said)
         return Proposal(question, self.call.text, setup, notes=notes, is_likely=descent.is_sure)
+
+
+class LossBefore(NamedTuple):
+    """What a round has to give for a loss of what was before it, the loss of that, and copies of what was before."""
+
+    kept: str
+    loss: str
+    before: str
 
 
 def is_mean(multiple: float) -> bool:

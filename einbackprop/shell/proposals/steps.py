@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, TypeAlias
@@ -44,6 +44,20 @@ NOISE = 1e-6
 
 Losses = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 Moved = Callable[[Sequence[str], Mapping[str, np.ndarray], str], Any]
+
+
+BEFORE = re.compile(r"before\['(.+?)'\]")
+"""What an expression reads of what was before a step, by the expression of that."""
+
+
+def copies_of(texts: Iterable[str]) -> str:
+    """A dict of copies of what some expressions stand for, as an expression.
+
+    >>> copies_of(["p"])
+    "{'p': __import__('copy').deepcopy(p)}"
+    """
+    copies = (f"{text!r}: __import__('copy').deepcopy({text})" for text in texts)
+    return f"{{{', '.join(copies)}}}"
 
 
 @dataclass(frozen=True)
@@ -255,7 +269,11 @@ class Step:
 
     def after(self, texts: Sequence[str]) -> str:
         """A list of expressions, as they are after the step; ``found`` is what it gave."""
-        return f"(lambda found: [{', '.join(texts)}])({self.call.text})"
+        listed = f"[{', '.join(texts)}]"
+        kept = dict.fromkeys(BEFORE.findall(listed))
+        if not kept:
+            return f"(lambda found: {listed})({self.call.text})"
+        return f"(lambda before, found: {listed})({copies_of(kept)}, {self.call.text})"
 
     def descents(
         self, measures: Sequence[Measure], setup: Sequence[str], rates: Rates = NO_RATES, losses: Losses | None = None
