@@ -2012,10 +2012,64 @@ def cost_grad(p, idx, n_head):
 """
 
 
+PADDED = """import numpy as np
+
+
+def init(rng, vocab=7, length=6, d=4):
+    return {"tok": rng.normal(size=(vocab, d)), "pos": rng.normal(size=(length, d)), "out": rng.normal(size=(d, vocab))}
+
+
+def loss_fn(P, tokens, targets, weight):
+    \"\"\"weight (b, q): 0 where there is padding.\"\"\"
+    x = P["tok"][tokens] + P["pos"][: tokens.shape[1]]
+    e = np.exp(np.tanh(x) @ P["out"])
+    p = e / e.sum(-1, keepdims=True)
+    picked = np.take_along_axis(p, targets[..., None], -1)[..., 0]
+    return -np.sum(weight * np.log(picked)) / weight.sum(), (x, p)
+
+
+def grad_fn(P, tokens, targets, weight, saved):
+    x, p = saved
+    d = (p - np.eye(len(P["tok"]))[targets]) * (weight / weight.sum())[..., None]
+    dx = d @ P["out"].T * (1 - np.tanh(x) ** 2)
+    G = {"tok": np.zeros_like(P["tok"]), "pos": np.zeros_like(P["pos"])}
+    np.add.at(G["tok"], tokens, dx)
+    G["pos"][: tokens.shape[1]] = dx.sum(0)
+    G["out"] = np.einsum("bqd,bqv->dv", np.tanh(x), d)
+    return G
+"""
+
+IMAGES = """import numpy as np
+
+
+def init_params(input_dim=(2, 4, 4), classes=5, seed=0):
+    rng = np.random.RandomState(seed)
+    C, H, W = input_dim
+    return {"K": rng.randn(3, C, 2, 2), "W": rng.randn(3 * (H - 1) * (W - 1), classes)}
+
+
+def gradient(params, x, t):
+    N, _, H, W = x.shape
+    windows = np.stack([x[:, :, i:i + 2, j:j + 2] for i in range(H - 1) for j in range(W - 1)], 1)
+    h = np.tanh(np.einsum("npcij,fcij->npf", windows, params["K"]))
+    e = np.exp(h.reshape(N, -1) @ params["W"])
+    p = e / e.sum(axis=1, keepdims=True)
+    loss = -np.log(p[np.arange(N), t]).sum() / N
+    d = p.copy()
+    d[np.arange(N), t] -= 1
+    d /= N
+    dh = (d @ params["W"].T).reshape(h.shape) * (1 - h ** 2)
+    return loss, {"K": np.einsum("npcij,npf->fcij", windows, dh), "W": h.reshape(N, -1).T @ d}
+"""
+
+
 @pytest.mark.parametrize(("text", "names", "mistake"), [
+    (PADDED, ["tok", "pos", "out"], ("dx.sum(0)", "dx.mean(0)")),
+    (IMAGES, ["K", "W"], ("(1 - h ** 2)", "(1 - h)")),
     (TAGS, ["E", "U", "start"], ('d @ m["U"].T', 'd @ m["U"].T * 2')),
     (HEADED, ["E", "W"], ("(1 - np.tanh(x) ** 2)", "(1 - x ** 2)"))],
-    ids=["words and tags", "heads that divide what they share"])  # fmt: skip
+    ids=["a shape that is told of another parameter", "images of the size that weights have by default",
+         "words and tags", "heads that divide what they share"])  # fmt: skip
 def test_weights_and_positions_are_made_for_functions_that_nothing_calls(
     text: str, names: list[str], mistake: tuple[str, str], tmp_path: Path
 ) -> None:  # fmt: skip
@@ -2232,11 +2286,53 @@ history = coder.train(data, 5)
 """
 
 
+PUT_TOGETHER = """import numpy as np
+
+
+class Gates:
+    def __init__(self, n):
+        rng = np.random.default_rng(0)
+        self.Wf, self.Wg, self.bf, self.bg = rng.normal(size=(3, n)), rng.normal(size=(3, n)), np.ones(3), np.zeros(3)
+        self.names = ["Wf", "Wg", "bf", "bg"]
+
+    def forward(self, x):
+        self.x, self.f, self.g = x, 1 / (1 + np.exp(-x @ self.Wf.T - self.bf)), np.tanh(x @ self.Wg.T + self.bg)
+        self.y = self.f * self.g
+        return self.y
+
+    def loss(self, target):
+        return 0.5 * np.mean((self.y - target) ** 2)
+
+    def backward(self, target):
+        for name in self.names:
+            setattr(self, "d" + name, np.zeros_like(getattr(self, name)))
+        d = (self.y - target) / target.size
+        for name, delta in (("f", d * self.g * self.f * (1 - self.f)), ("g", d * self.f * (1 - self.g ** 2))):
+            getattr(self, "dW" + name)[...] += delta.T @ self.x
+            getattr(self, "db" + name)[...] += delta.sum(axis=0)
+
+    def update(self, rate):
+        for name in self.names:
+            setattr(self, name, getattr(self, name) - rate * getattr(self, "d" + name))
+
+
+net, x = Gates(4), np.random.default_rng(1).normal(size=(6, 4))
+target = np.sin(x[:, :3])
+for _ in range(3):
+    net.forward(x)
+    error = net.loss(target)
+    net.backward(target)
+    net.update(0.1)
+"""
+
+
 @pytest.mark.parametrize(("text", "names"), [
-    (COUNTED, ["W_in", "W_out"]), (NESTED, ["X", "siec.a.W", "siec.b.W"]), (RIVALS, ["w1", "b1", "w2"]),
+    (PUT_TOGETHER, ["Wf", "Wg", "bf", "bg"]), (COUNTED, ["W_in", "W_out"]), (NESTED, ["X", "siec.a.W", "siec.b.W"]),
+    (RIVALS, ["w1", "b1", "w2"]),
     (ANEW, ["params['k']", "params['W']"]), (SIGNED, ["V", "U"])],
-    ids=["a number in a dict is no parameter", "a method that hands on to those of its name",
-         "batches of one size", "what a round binds anew", "an object that is self in its loop"])  # fmt: skip
+    ids=["names that are put together", "a number in a dict is no parameter",
+         "a method that hands on to those of its name", "batches of one size", "what a round binds anew",
+         "an object that is self in its loop"])  # fmt: skip
 def test_gradients_are_of_what_they_are_called_after(text: str, names: list[str], tmp_path: Path) -> None:
     report = asked_of(text, tmp_path).report
     assert report.ok, str(report)

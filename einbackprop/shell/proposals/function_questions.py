@@ -471,9 +471,28 @@ class FunctionSearch(Search):
         texts = [*(one.text for one in before if one), term.text]
         gives_nothing = not item.returned or item.parts in (("None",), ("self",))
         stored = self.script.left_by(item)
+        if gives_nothing and item.owner:
+            stored = (*stored, *self._left_by_name(item, texts, setup, stored))
         if gives_nothing and stored:
             texts.append(held_on(receiver_in(term.text), stored))
         return Term(texts[0] if len(texts) == 1 else f"({', '.join(texts)})[-1]", setup)
+
+    def _left_by_name(
+        self, item: Definition, texts: Sequence[str], setup: Sequence[str], known: Sequence[str]
+    ) -> Iterator[str]:  # fmt: skip
+        """The gradients that a method leaves on its object under names that it puts together, as ``getattr(self, "d" +
+        name)[...] += …`` does: what has the name and the shape of one of another array there.
+        """
+        inner = [other for other in self.script.methods(item.owner) if other.name in item.calls]
+        if not any({"getattr", "setattr"} & one.calls for one in (item, *inner)):
+            return
+        held = self.trials(tuple(setup), f"({', '.join(texts)}, vars({receiver_in(texts[-1])}))[-1]")
+        arrays = {name: value for name, value in held.items() if isinstance(value, np.ndarray)} if (
+            isinstance(held, dict)) else {}  # fmt: skip
+        for name, value in arrays.items():
+            stem = self.script.stem_of(name, tuple(arrays))
+            if name not in known and stem is not None and np.shape(arrays[stem]) == np.shape(value):
+                yield name
 
     def _missing_before(self, item: Definition, call: Term) -> list[Definition]:
         """The methods that leave on an object what a method reads there, without those that its call makes itself, for

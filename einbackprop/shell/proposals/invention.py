@@ -53,6 +53,8 @@ HEADS = re.compile(r"(?:n|num)_?heads?|heads?")
 WHOLE = re.compile(r"\b(?:an? )?(?:int|integer|index|row number|position)\b", re.IGNORECASE)
 COUNT = re.compile(r"n_\w+|num_\w+|\w*_?(?:size|dim|units|count|nodes)|hidden\w*|D|H|C|D_\w+")
 LABELS = re.compile(r"\b(?:labels?|class(?:es)?|integers?|int|ind(?:ex|ices)|ids?|tokens?|words?)\b", re.IGNORECASE)
+ALIKE = 3
+"""How many parameters two functions share at least whose arguments have the same shapes."""
 SPARE = "nijklmpqrsuvgohfde"
 """Letters for sizes, in the order in which they are taken."""
 
@@ -113,6 +115,8 @@ class Invention:
         The names of parameters that say nothing.
     makers
         The functions that make weights of sizes: what they are given is sizes.
+    definitions
+        All functions.
     """
 
     text: str = ""
@@ -124,6 +128,7 @@ class Invention:
     inner: bool = False
     unknown: set[str] = field(default_factory=set)
     makers: Sequence[Definition] = ()
+    definitions: Sequence[Definition] = ()
 
     @cached_property
     def layers(self) -> int:
@@ -163,7 +168,9 @@ class Invention:
             count = len(self._parts(definition, name)) or 3
             inner = [self._size(f"layer {n}", names) for n in range(count - 1)]
             return f"[{', '.join([*inner, self._size('the output', names)])}]"
-        for told, shape in self._told(definition):
+        # a backward is given what its forward is
+        pairs = (one for one in self.definitions if len({*one.parameters} & {*definition.parameters}) >= ALIKE)
+        for told, shape in (found for one in (definition, *pairs) for found in self._told(one)):
             if told == name:
                 line = next((line for line in self._lines(definition) if re.search(rf"\b{name}\b.*[(\[]", line)), "")
                 if "..." in shape:  # (N, d_1, ..., d_k)
@@ -198,10 +205,20 @@ class Invention:
         if not TARGET.fullmatch(name):
             self.unknown.add(name)
         own = [name, *(one for one in definition.parameters if one in self.unknown)]
-        words = next(filter(None, (unpacked(definition, f"{one}.shape") for one in own)), ["samples"])
+        several = [definition, *(one for one in self.definitions if name in one.parameters)]
+        words = next(filter(None, (self._unpacked(one, own) for one in several)), ["samples"])
         self.used[name] = False
         sizes = ", ".join(self._size(one, names) for one in words)
         return f"{numpy}.random.randint({min(LENGTHS)}, size={sizes if len(words) == 1 else f'({sizes})'})"
+
+    def _unpacked(self, definition: Definition, names: Sequence[str]) -> list[str]:
+        """What a function calls the sizes of one of some parameters: where it unpacks these, or reads as many of them
+        as somebody told of another parameter.
+        """
+        found = next(filter(None, (unpacked(definition, f"{name}.shape") for name in names)), [])
+        rank = max((rank_in(definition, name) for name in names), default=0)
+        alike = ([*shape] for told, shape in self._told(definition) if told not in names and len(shape) == rank > 1)
+        return found or next(alike, [])
 
     def _is_of_scores(self, definition: Definition, target: str) -> bool:
         """Whether a function takes data and a target alone and is called a loss, or the class that it is a method of:
@@ -264,6 +281,8 @@ class Invention:
         if STATE.fullmatch(name):
             return f"{numpy}.random.randn({self._samples(self._layer(self.layers, names), names)})"
         if DATA.fullmatch(name):
+            if (images := self._input_shape) and kind == "rows":
+                return f"{numpy}.random.randn({self._size('samples', names)}, {images})"
             return f"{numpy}.random.randn({self._samples(self._layer(0, names), names)})"
         if TARGET.fullmatch(name):
             after = self._layer(self.layers, names)
@@ -287,6 +306,13 @@ class Invention:
             return self._layer(1, names) if hidden else self._size(name, names)
         del self.used[name]
         return None
+
+    @cached_property
+    def _input_shape(self) -> str:
+        """The sizes of one sample, where what makes the weights has them as a default: ``input_dim=(1, 28, 28)``."""
+        defaults = (item.default_of(name) for item in self.makers for name in item.parameters if INPUT.fullmatch(name))
+        shapes = (one.elts for one in defaults if isinstance(one, ast.Tuple))
+        return next((", ".join(map(ast.unparse, sizes)) for sizes in shapes), "")
 
     def _parts(self, definition: Definition, name: str) -> tuple[str, ...] | list[str]:
         """The keys that a function reads of a parameter, or the names that it unpacks it into, as a list."""
@@ -313,8 +339,10 @@ class Invention:
 
     @cached_property
     def _is_of_heads(self) -> bool:
-        """Whether a function is given how many heads there are, which have to divide what they share."""
-        return any(HEADS.fullmatch(name) for name in self.avoided)
+        """Whether a function has to be given how many heads there are, which have to divide what they share."""
+        formal = (node.args for node in ast.walk(ast.parse(self.text)) if isinstance(node, ast.FunctionDef))
+        needed = (one.arg for args in formal for one in args.args[: len(args.args) - len(args.defaults)])
+        return any(map(HEADS.fullmatch, needed))
 
     @property
     def _fixed(self) -> Mapping[str, str]:
@@ -386,7 +414,7 @@ def makes_weights(item: Definition) -> bool:
     held = (node.value for node in nodes if isinstance(node, ast.Attribute | ast.Subscript))
     sides = (side for node in nodes if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)
              for side in (node.left, node.right))  # fmt: skip
-    used = {one.id for one in (*held, *sides) if isinstance(one, ast.Name)}
+    used = {one.id for one in (*held, *sides) if isinstance(one, ast.Name) and not RANDOM.fullmatch(one.id)}
     return gives and not item.owner and not used.intersection(item.parameters)
 
 
@@ -394,6 +422,13 @@ def is_dict(value: ast.expr | None) -> bool:
     """Whether an expression is a dict as it stands."""
     return isinstance(value, ast.Dict | ast.DictComp) or (
         isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "dict")
+
+
+def rank_in(definition: Definition, name: str) -> int:
+    """How many axes a parameter has at least, by what a function reads of its shape: 2 of ``idx.shape[1]``; else 0."""
+    read = (node.slice.value for node in ast.walk(definition.node) if isinstance(node, ast.Subscript)
+            and isinstance(node.slice, ast.Constant) and ast.unparse(node.value) == f"{name}.shape")  # fmt: skip
+    return max((place + 1 for place in read if isinstance(place, int)), default=0)
 
 
 def unpacked(definition: Definition, text: str) -> list[str]:

@@ -75,7 +75,8 @@ class Search:
             if layout == INDICES and not unknown:
                 break
             for by_site in (False, True, None):
-                invention = Invention(self.source, layout, avoided, inner=inner, makers=makers)
+                invention = Invention(
+                    self.source, layout, avoided, inner=inner, makers=makers, definitions=self.script.definitions)
                 yield Resolver(self.script, self.names, self.trials, by_site, invention)
                 unknown |= bool(invention.unknown)
             if n == 0 and not (invention.used or unknown):
