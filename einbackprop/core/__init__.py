@@ -8,5 +8,6 @@ dtype of every value, `simplification` gives the same values from fewer equation
 `logarithms` writes those of products as sums. `recurrences` says in which order a program is evaluated that reads what
 is defined further down, round by round, and `rounds` makes a program of one round.
 The user's side: `nesting` (nested arguments, and which of them is meant), `source` (source text, its statements),
-`files`, `visible` (text that is safe to show), `progress` (how far a check gets: its time, and errors of ours).
+`files`, `visible` (text that is safe to show), `deferred` (what is made when somebody looks at it), `progress` (how far
+a check gets: its time, and errors of ours).
 """

@@ -2,7 +2,8 @@
 
 In go the names of a script after it ran and its source; out come proposals, the likeliest first. In this order:
 `definitions` lists functions, methods and calls; `candidates` says by names and returns what gives gradients and what
-may be their loss; `arguments` finds what each can be called with, `invention` makes what the script does not have;
+may be their loss; `arguments` finds what each can be called with (`first_items` of what loops go through), `invention`
+makes what the script does not have;
 `minimizers` knows the calls that a minimizer makes; `trials` runs that in a private copy; `roots` matches gradients
 with arrays. `function_questions` and `layer_questions` put these together; of several losses the one is taken whose
 differences agree with the most gradients. A training loop without functions is made one by `flattened`, and asked about
