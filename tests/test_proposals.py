@@ -2063,12 +2063,36 @@ def gradient(params, x, t):
 """
 
 
+DIMENSIONS = """import numpy as np
+
+
+def initialize_parameters(layer_dims):
+    p = {}
+    for n in range(1, len(layer_dims)):
+        p["W%d" % n] = np.random.randn(layer_dims[n], layer_dims[n - 1])
+    return p
+
+
+def cost(parameters, X, Y):
+    A1 = np.tanh(parameters["W1"] @ X)
+    return 0.5 * np.sum((parameters["W2"] @ A1 - Y) ** 2)
+
+
+def gradients(parameters, X, Y):
+    A1 = np.tanh(parameters["W1"] @ X)
+    dZ2 = parameters["W2"] @ A1 - Y
+    dZ1 = (parameters["W2"].T @ dZ2) * (1 - A1 ** 2)
+    return {"W1": dZ1 @ X.T, "W2": dZ2 @ A1.T}
+"""
+
+
 @pytest.mark.parametrize(("text", "names", "mistake"), [
     (PADDED, ["tok", "pos", "out"], ("dx.sum(0)", "dx.mean(0)")),
     (IMAGES, ["K", "W"], ("(1 - h ** 2)", "(1 - h)")),
     (TAGS, ["E", "U", "start"], ('d @ m["U"].T', 'd @ m["U"].T * 2')),
     (HEADED, ["E", "W"], ("(1 - np.tanh(x) ** 2)", "(1 - x ** 2)"))],
-    ids=["a shape that is told of another parameter", "images of the size that weights have by default",
+    ids=["a shape that is told of another parameter",
+         "images of the size that weights have by default",
          "words and tags", "heads that divide what they share"])  # fmt: skip
 def test_weights_and_positions_are_made_for_functions_that_nothing_calls(
     text: str, names: list[str], mistake: tuple[str, str], tmp_path: Path
@@ -2284,6 +2308,12 @@ class Coder:
 coder = Coder()
 history = coder.train(data, 5)
 """
+
+
+def test_what_is_called_so_makes_weights_of_a_list_of_sizes(tmp_path: Path) -> None:
+    found = asked_of(DIMENSIONS, tmp_path)
+    assert found.report.ok
+    assert "initialize_parameters(layer_dims)" in found.title
 
 
 PUT_TOGETHER = """import numpy as np

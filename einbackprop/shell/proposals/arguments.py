@@ -42,6 +42,8 @@ MAKES = re.compile(r"init|random|randn|rand\b|zeros|ones|empty|load|make|create|
 """What calls are called that make arrays of sizes, not of arrays: what they give is where a gradient can be taken."""
 GIVES = re.compile(rf"{MAKES.pattern}|batch|toy|(?:^|_)(?:data|(?:train|test|data)_?set|examples?|samples)$")
 """What functions are called that make data as well."""
+BEGINS = re.compile(r"param|weight|new|start|setup", re.IGNORECASE)
+"""What calls are called that make all weights of a network."""
 PREDICTION = re.compile(r"[yt]_?(hat|pred|out|prob)s?|pred(iction)?s?|out(put)?s?|probs?|scores|logits|AL")
 """What people call the output of a forward."""
 OUTPUT = re.compile(rf"{PREDICTION.pattern}|[aA]\d?|[ph]|act")
@@ -439,9 +441,13 @@ class Resolver:
         return None
 
     def begun(self, definition: Definition, name: str) -> Term | None:
-        """The dict that a function gives which makes one of sizes, with all the keys that are read of a parameter."""
-        keys = keys_read(definition, name)
-        for item in self.invention.makers:
+        """The dict that a function gives which makes one of sizes, or is called so, with all the keys that are read of
+        a parameter.
+        """
+        keys, makers = keys_read(definition, name), self.invention.makers
+        called = [item for item in self.script.definitions if item not in makers and not item.owner
+                  and (MAKES.search(item.name) or BEGINS.search(item.name)) and len(item.parts) == 1]  # fmt: skip
+        for item in (*makers, *called):
             if len(keys) > 1:
                 term, made = self._called_anew(item)
                 if term is not None and isinstance(made, Mapping) and {*keys} <= made.keys():

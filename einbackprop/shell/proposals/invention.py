@@ -157,7 +157,7 @@ class Invention:
         is_maker = any(definition.node is one.node for one in self.makers)
         if is_maker or (definition.name == "__init__" and (len(name) > 1 or name in "nmkdhpqDHCNMK")):
             size = self._size_of_object(definition, name, names)
-            is_other = name in SETTINGS or NUMBER.fullmatch(name) or RANDOM.fullmatch(name) or HEADS.fullmatch(name)
+            is_other = name in SETTINGS or any(one.fullmatch(name) for one in (NUMBER, RANDOM, HEADS, SIZES))
             if size is None and is_maker and not is_other:
                 size = self._size(name, names)
             if size is not None:
