@@ -151,11 +151,13 @@ def _compare(decision: Decision, seed: int, has_limit: bool) -> None:
     lines = max(told * len(targets), 1)
     user.samples = FEW if told > SLOW else user.samples
     is_long = told > SLOW or lines * SAMPLED > MOST_LINES  # directions tell as much as few entries do
+    known = user.survived, user.samples, user.narrow, user.narrow_loss
     if has_limit or is_long:
         _compare_coarsely(decision, drawing, seed, is_slow=told > SLOW)
     if is_long:
         decision.entries, decision.coarse = 1, set()
         return
+    user.survived, user.samples, user.narrow, user.narrow_loss = known  # what is compared now is so as without a limit
     draws: list[Draw] = []
     full: dict[str, History] = {target.name: [] for target in targets}
     methods = []
@@ -174,18 +176,14 @@ def _compare_coarsely(decision: Decision, drawing: Drawing, seed: int, *, is_slo
     """Compare every gradient along a few directions first, at states of its own: each has a verdict early then. Where a
     run ``is_slow`` at one draw of each kind.
     """
-    # what is drawn later, and how, is as without a limit
-    own, drawing.rng = drawing.rng, np.random.default_rng([seed, 1])
-    user = decision.trial.user
-    known = user.survived, user.samples, user.narrow, user.narrow_loss
+    own, drawing.rng = drawing.rng, np.random.default_rng([seed, 1])  # what is drawn later is as without a limit
     decision.coarse = set(decision.history)
     draws = list(drawing.draws())
     draws = [draws[0], draws[-1]] if is_slow and len(draws) > 1 and draws[-1].data_redrawn else draws
     for draw in draws:
         decision.methods.append(
-            compare_all(user, drawing, draw, decision.trial.targets, decision.history)
+            compare_all(decision.trial.user, drawing, draw, decision.trial.targets, decision.history)
         )
-    user.survived, user.samples, user.narrow, user.narrow_loss = known
     decision.draws, drawing.rng = draws, own
 
 

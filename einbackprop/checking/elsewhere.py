@@ -349,13 +349,15 @@ def _where_tied(
     scaled = multiples(there, np.random.default_rng(seed)) & {*there.wrong}
     own = {target.path for target in trial.targets if target.name in scaled}
     inside = {program.dimension(i).letters[0] for d in program.inputs if problem.place(d) in own for i in d.ref.indices}
+    free = free_dimensions(program, arrays, parameters)
     for tied, named, names in ((of_data, of_data, {*there.wrong}), (of_layers, inside, scaled)):
         groups = grouped((d.size, d.letters[0]) for d in program.dimensions if d.letters[0] in named and d.size > 1)
         equal = ["=".join(letters) for letters in groups.values() if len(letters) > 1]
-        sizes = distinct_sizes(program, free_dimensions(program, arrays, parameters), tied)
+        if not (equal and names):
+            continue
+        sizes = distinct_sizes(program, free, tied)
         state = resized(trial.state, program, problem.place, sizes, parameters, np.random.default_rng(seed))
-        found = _tried(replace(problem, state=state), trial.user, seed) if equal and names and state is not None else (
-            None)
+        found = None if state is None else _tried(replace(problem, state=state), trial.user, seed)
         if found is not None and names - {*found.wrong}:
             return dict.fromkeys(names - {*found.wrong}, listed(equal))
     return {}

@@ -313,11 +313,15 @@ class Round:
             suspect = table.suspect
             if not self._is_measured(suspect):
                 continue
-            gap = {n: self.gap[n] if n in self.wrong else np.zeros_like(self.gap[n]) for n in suspect.names}
+            gap = self.gap_of(suspect)
             for trial in table.trials:
                 right = fits(self.experiment, trial, suspect, gap) if trial.code is not None else frozenset()
                 if right & self.wrong and suspect.reach - self.wrong <= right:
                     yield self.edited(table, trial.edit, right & self.wrong)
+
+    def gap_of(self, suspect: Suspect) -> dict[str, Array]:
+        """By how much each gradient that depends on a statement is off, none where it is right."""
+        return {n: self.gap[n] if n in self.wrong else np.zeros_like(self.gap[n]) for n in suspect.names}
 
     def _put(self, tables: Sequence[Table], bound: float) -> Iterator[Repair]:
         """The edits of statements that run once and whose Jacobian says too little: each value is put there and run."""

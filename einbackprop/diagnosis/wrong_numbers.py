@@ -39,8 +39,8 @@ def of_numbers(search: Round) -> Repair | None:
     for suspect in islice(solved(search.alone), SUSPECTS):
         table = Numbers(suspect)
         search.evaluate([table], TIERS[-1])
-        gap = [search.gap[name] if name in search.wrong else np.zeros_like(search.gap[name]) for name in suspect.names]
-        for edit in islice(table.right(np.concatenate([one.ravel() for one in gap] or [np.zeros(0)])), TRIED):
+        gap = [one.ravel() for one in search.gap_of(suspect).values()]
+        for edit in islice(table.right(np.concatenate(gap or [np.zeros(0)])), TRIED):
             repair = search.edited(table, edit, search.wrong)
             if search.judge.works(search.version.changed([repair.change])):
                 return repair

@@ -234,7 +234,8 @@ class Sharding:
         """The lines that the report has: what stands in the formula of another one costs what it costs there."""
         inner: dict[str, Line] = {}
         for line in self.lines:
-            parts = [inner.pop(name) for name in {ref.name: None for ref in operands(line.equation)} if name in inner]
+            names = dict.fromkeys(ref.name for ref in operands(line.equation))
+            parts = [inner.pop(name) for name in names if name in inner]
             moves = tuple(one for part in (*parts, line) for one in part.collectives)
             whole = replace(line, flops=sum(part.flops for part in (*parts, line)), collectives=moves)
             if line.equation.out.name in view.inline:

@@ -335,14 +335,7 @@ class Invention:
         if word not in self.letters:
             images = IMAGES.search(self.text) is not None
             self.letters[word] = self._number(called, shape) if images else self._letter(called, names)
-        return f"2 * {self.letters[word]}" if self._is_of_heads and word != "samples" else self.letters[word]
-
-    @cached_property
-    def _is_of_heads(self) -> bool:
-        """Whether a function has to be given how many heads there are, which have to divide what they share."""
-        formal = (node.args for node in ast.walk(ast.parse(self.text)) if isinstance(node, ast.FunctionDef))
-        needed = (one.arg for args in formal for one in args.args[: len(args.args) - len(args.defaults)])
-        return any(map(HEADS.fullmatch, needed))
+        return f"2 * {self.letters[word]}" if word != "samples" and is_of_heads(self.text) else self.letters[word]
 
     @property
     def _fixed(self) -> Mapping[str, str]:
@@ -477,6 +470,14 @@ def fixed_sizes(text: str) -> Mapping[str, str]:
                     if COUNT.fullmatch(name) and kind.fullmatch(name):
                         found[size] = str(node.value.value)
     return found
+
+
+@lru_cache(maxsize=4)
+def is_of_heads(text: str) -> bool:
+    """Whether a function has to be given how many heads there are, which have to divide what they share."""
+    formal = (node.args for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef))
+    needed = (one.arg for args in formal for one in args.args[: len(args.args) - len(args.defaults)])
+    return any(map(HEADS.fullmatch, needed))
 
 
 @lru_cache(maxsize=4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from einbackprop.core.nesting import Path, label, leaves
 
 from ..questions import Question
 from .arguments import Resolver, arguments_in, united
-from .definitions import GRADIENTS, Script
+from .definitions import GRADIENTS, Definition, Script
 from .invention import INDICES, LAYOUTS, Invention, Term, makes_weights, names_of_parameters, numpy_in
 from .losses import is_number
 from .measures import Measure
@@ -67,16 +68,20 @@ class Search:
         """The statement that gives it that name where the script has only its parts."""
         return () if numpy_in(self.names) else ("import numpy as np",)
 
+    @cached_property
+    def _makers(self) -> list[Definition]:
+        """The functions that make weights of sizes."""
+        return [item for item in self.script.definitions if makes_weights(item)]
+
     def resolvers(self, inner: bool = False) -> Iterator[Resolver]:
         """Ways to find arguments, the likeliest first; ``inner`` is that of `Invention`."""
         avoided, unknown = names_of_parameters(self.source), False
-        makers = [item for item in self.script.definitions if makes_weights(item)]
         for n, layout in enumerate((*LAYOUTS, INDICES)):
             if layout == INDICES and not unknown:
                 break
             for by_site in (False, True, None):
-                invention = Invention(
-                    self.source, layout, avoided, inner=inner, makers=makers, definitions=self.script.definitions)
+                invention = Invention(self.source, layout, avoided, inner=inner, makers=self._makers,
+                                      definitions=self.script.definitions)  # fmt: skip
                 yield Resolver(self.script, self.names, self.trials, by_site, invention)
                 unknown |= bool(invention.unknown)
             if n == 0 and not (invention.used or unknown):

@@ -552,8 +552,6 @@ def in_place_of(of: str, text: str, other: str) -> str:
     return ""
 
 
-
-
 def places_of(state: Mapping[str, Any]) -> list[str]:
     """Where the numbers and arrays of floating point of a state stand, those in objects of the user's too, each array
     once; of many those that stand in the fewest containers.
