@@ -6,7 +6,7 @@ import keyword
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -29,6 +29,7 @@ from ..core.program import (
     multiply,
     operands,
 )
+from ..core.records import dataclass
 from ..core.simplification import needed
 from ..rerolling import Choice, Loop
 from .arithmetic import size_of

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from weakref import ref
 
@@ -16,6 +16,7 @@ import numpy as np
 from ..core import nesting
 from ..core.nesting import DEEPEST, attributes_of, too_deep
 from ..core.program import Contract, Source
+from ..core.records import dataclass
 from ..core.source import Spelling
 from ..errors import TraceError
 from . import arithmetic, pointwise, sizes

@@ -10,12 +10,12 @@ import linecache
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from ..core.collecting import grouped
 from ..core.dimensions import Axis
 from ..core.program import Source
+from ..core.records import dataclass
 from ..core.source import parse_python
 from ..world.ownership import PACKAGE, is_users
 from .terms import Terms

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import numpy as np
 
 from ..core.dimensions import Axis
 from ..core.nesting import root, unlike_arrays
+from ..core.records import dataclass
 from ..errors import TraceError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import functools
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import CodeType, FrameType
 from typing import Any
 from weakref import ref
@@ -17,6 +17,7 @@ from weakref import ref
 import numpy as np
 
 from ..core.program import Source
+from ..core.records import dataclass
 from ..core.source import CALL, INNER, compile_tree, copied_tree, statements_of, statements_of_text
 from ..world.ownership import is_users
 from . import sizes

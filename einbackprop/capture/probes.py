@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..core.nesting import attributes_of
+from ..core.records import dataclass
 from .arithmetic import Measured
 from .memory import is_traced
 from .sizes import plain

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import count, pairwise
 from math import prod
 from typing import Any
@@ -14,6 +13,7 @@ from ..core.dimensions import Axis, Dimensions
 from ..core.letters import letters_of
 from ..core.program import ONE, Bracket, Contract, Equation, Factor, Opaque, Position, Ref, Source
 from ..core.progress import tick
+from ..core.records import dataclass
 from .arithmetic import size_of
 from .conditions import Kind
 from .memory import At, Buffer, Living, View, Window, as_stored

@@ -13,10 +13,10 @@ import io
 import re
 import tokenize
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 
 from ..core.dimensions import Axis
+from ..core.records import dataclass
 from ..core.source import parse_python, statements_of, statements_of_text
 from .bindings import Held, Run, in_memory
 from .recorder import Recorder
@@ -30,17 +30,63 @@ BESIDE = re.compile(rf"{NAMES}(?:\.shape)?\s*(?:==|is|has)?\s*(?:of\s+)?(?:shape
 
 
 @dataclass(frozen=True)
-class Spoken:
-    """What one text says of axes: of what a statement binds, by its line, and of names, by the function (the line of
-    its ``def``, 0 outside) that they are used in; what comes first goes first."""
+class Said:
+    """What one function says of axes: of what a statement binds, by its line, and of names; what comes first goes
+    first."""
 
     of_statements: Mapping[int, tuple[Words, ...]]
-    of_names: Mapping[int, Mapping[str, tuple[Words, ...]]]
-    functions: tuple[tuple[int, int], ...]
+    of_names: Mapping[str, tuple[Words, ...]]
+
+
+class Spoken:
+    """What one text says of axes, read function by function, where it is asked for.
+
+    Parameters
+    ----------
+    text : str
+    """
+
+    def __init__(self, text: str) -> None:
+        self.statements = statements_of_text(text)
+        defined = [node for node in self.statements.all if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+        self.functions = {node.lineno: node for node in defined}
+        self._said: dict[int, Said] = {}
 
     def function_at(self, line: int) -> int:
-        """The line of the innermost function around a line; 0 where there is none."""
-        return innermost(self.functions, line)
+        """The line of the ``def`` of the innermost function around a line; 0 where there is none."""
+        return max((first for first, node in self.functions.items() if first <= line <= last_line(node)), default=0)
+
+    def said(self, function: int) -> Said:
+        """What a function says, by the line of its ``def``; what stands outside of all, for 0."""
+        if function not in self._said:
+            self._said[function] = self._read(function)
+        return self._said[function]
+
+    def _read(self, function: int) -> Said:
+        node = self.functions.get(function)
+        lines = self.statements.text.splitlines(keepends=True)
+        first, last = (node.lineno, last_line(node)) if node else (1, len(lines))
+        found = comments_of("".join(lines[first - 1 : last]))
+        comments = {line + first - 1: text for line, text in found if self.function_at(line + first - 1) == function}
+        apart = dict(comments)  # the comments that belong to no statement
+        of_statements: dict[int, tuple[Words, ...]] = {}
+        for statement in self.statements.all:
+            if not first <= statement.lineno <= last or hasattr(statement, "body"):
+                continue
+            if self.function_at(statement.lineno) == function:
+                noted = annotated(statement.annotation) if isinstance(statement, ast.AnnAssign) else []
+                for line in range(statement.lineno, last_line(statement) + 1):
+                    noted += shapes_in(comments.get(line, ""))
+                    apart.pop(line, None)
+                if noted:
+                    of_statements[statement.lineno] = tuple(noted)
+        beside = (named for text in apart.values() for named in named_shapes(text))
+        names: dict[str, tuple[Words, ...]] = {}
+        for name, words in chain(
+            of_arguments(node, comments) if node else (), beside, of_docstring(node) if node else ()
+        ):  # fmt: skip
+            names[name] = (*names.get(name, ()), words)
+        return Said(of_statements, names)
 
 
 def words_of_axes(recorder: Recorder, runs: Iterable[Run]) -> dict[Axis, list[str]]:
@@ -60,10 +106,11 @@ def words_of_axes(recorder: Recorder, runs: Iterable[Run]) -> dict[Axis, list[st
         if statement.file not in files:
             files[statement.file] = spoken_in(statements_of(statement.file).text)
         spoken = files[statement.file]
-        for words, held in of_statement(spoken.of_statements.get(statement.line, ()), run):
-            name_axes(recorder, held, words, found)
         function = spoken.function_at(statement.line)
-        names = spoken.of_names.get(function, {})
+        said = spoken.said(function)
+        for words, held in of_statement(said.of_statements.get(statement.line, ()), run):
+            name_axes(recorder, held, words, found)
+        names = said.of_names
         for seen in (*run.reads, *run.binds) if names else ():
             call = statement.file, function, id(run.caller), seen.text
             if seen.text in names and call not in told:
@@ -103,54 +150,24 @@ def name_axes(recorder: Recorder, held: Held, words: Words, found: dict[Axis, di
 
 @functools.lru_cache(maxsize=256)
 def spoken_in(text: str) -> Spoken:
-    """What a text says of the axes of its arrays."""
-    tree = statements_of_text(text).tree
-    if not tree.body:  # no Python
-        return Spoken({}, {}, ())
-    nodes = list(ast.walk(tree))
-    comments = dict(comments_of(text))
-    defined = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    functions = tuple((node.lineno, last_line(node)) for node in defined)
-    of_statements: dict[int, tuple[Words, ...]] = {}
-    apart = dict(comments)  # the comments that belong to no statement
-    for statement in nodes:
-        if isinstance(statement, ast.stmt) and not hasattr(statement, "body"):
-            noted = annotated(statement.annotation) if isinstance(statement, ast.AnnAssign) else []
-            for line in range(statement.lineno, last_line(statement) + 1):
-                noted += shapes_in(comments.get(line, ""))
-                apart.pop(line, None)
-            if noted:
-                of_statements[statement.lineno] = tuple(noted)
-    names: dict[int, dict[str, tuple[Words, ...]]] = {}
-    beside = ((innermost(functions, line), *named) for line, text in apart.items() for named in named_shapes(text))
-    for function, name, words in chain(of_arguments(defined, comments), beside, of_docstrings(defined)):
-        own = names.setdefault(function, {})
-        own[name] = (*own.get(name, ()), words)
-    return Spoken(of_statements, names, functions)
+    """What a text says of the axes of its arrays: nothing where it is no Python."""
+    return Spoken(text)
 
 
 def of_arguments(
-    functions: Iterable[ast.FunctionDef | ast.AsyncFunctionDef], comments: Mapping[int, str]
-) -> Iterator[tuple[int, str, Words]]:
-    """What annotations say of arguments, and comments on lines of their own: the function, the name, the words."""
-    for node in functions:
-        for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
-            comment = comments.get(argument.lineno, "") if argument.lineno != node.lineno else ""
-            for words in (*annotated(argument.annotation), *shapes_in(comment)):
-                yield node.lineno, argument.arg, words
+    node: ast.FunctionDef | ast.AsyncFunctionDef, comments: Mapping[int, str]
+) -> Iterator[tuple[str, Words]]:
+    """What annotations say of arguments, and comments on lines of their own: the name, the words."""
+    for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
+        comment = comments.get(argument.lineno, "") if argument.lineno != node.lineno else ""
+        for words in (*annotated(argument.annotation), *shapes_in(comment)):
+            yield argument.arg, words
 
 
-def of_docstrings(functions: Iterable[ast.FunctionDef | ast.AsyncFunctionDef]) -> Iterator[tuple[int, str, Words]]:
-    """What docstrings say of names: the function, the name, the words."""
-    for node in functions:
-        for sentence in (ast.get_docstring(node) or "").splitlines():
-            for named in named_shapes(sentence):
-                yield node.lineno, *named
-
-
-def innermost(functions: Iterable[tuple[int, int]], line: int) -> int:
-    """The first line of the innermost function around a line, of which first and last lines are given; 0 outside."""
-    return max((first for first, last in functions if first <= line <= last), default=0)
+def of_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[str, Words]]:
+    """What a docstring says of names: the name, the words."""
+    for sentence in (ast.get_docstring(node) or "").splitlines():
+        yield from named_shapes(sentence)
 
 
 def last_line(node: ast.stmt) -> int:

@@ -7,7 +7,6 @@ samples are is found by what is done with it, not by its size or its place.
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from ..core.dimensions import BATCH_NAMES, TIME_NAMES, Axis, Place, Quotient, Size
 from ..core.program import Contract, Equation, Sum, operands
+from ..core.records import dataclass
 from . import arithmetic, conditions, terms
 from .sizes import axes_of, key_of, terms_of, told
 from .way import Way

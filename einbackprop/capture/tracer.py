@@ -12,7 +12,7 @@ import math
 import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import BuiltinFunctionType, CodeType, ModuleType
 from typing import Any
 
@@ -22,6 +22,7 @@ from numpy.lib import stride_tricks
 from ..core.idioms import recognise
 from ..core.nesting import parameter_names
 from ..core.program import Program
+from ..core.records import dataclass
 from ..errors import EinbackpropError, TraceError
 from ..rerolling import Choice, Loop
 from ..world import Raised, World

@@ -7,11 +7,12 @@ after that, and the array on the other side is read, the sizes at hand decide wh
 
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from ..core.dimensions import Axis, Dimensions, Memo
 from ..core.program import Source
+from ..core.records import dataclass
 from ..rerolling import Choice
 from .arithmetic import size_of
 from .conditions import Condition, Kind, Meeting, conditions, only_prints, sentence

@@ -15,7 +15,6 @@ Estimating computational noise, 2011).
 import dis
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from math import comb
 from types import FrameType
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from ..core.nesting import Convert, Number, duplicate_array, rebuild
+from ..core.records import dataclass
 
 Ufunc = Callable[..., Any]
 

@@ -1,7 +1,7 @@
 """What the user's two functions answer at a state: matched with what was asked, with its rounding, made repeatable."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -16,6 +16,7 @@ from einbackprop.checking.matching import Matching, Target, match
 from einbackprop.checking.problems import called
 from einbackprop.checking.verdicts import Facts, Finding
 from einbackprop.core.nesting import Path, duplicate, get, leaves, rebuild
+from einbackprop.core.records import dataclass
 from einbackprop.errors import ScriptError
 from einbackprop.world import Raised, Runner
 

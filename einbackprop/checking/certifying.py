@@ -9,7 +9,6 @@ direction of each array agrees with differences. Else: central differences, extr
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -26,6 +25,7 @@ from einbackprop.checking.analytic import (
     noisy,
 )
 from einbackprop.core.nesting import Number, Path, duplicate_array, get, rebuild, replaced
+from einbackprop.core.records import dataclass
 from einbackprop.core.visible import shown
 from einbackprop.errors import ScriptError
 from einbackprop.world import Raised

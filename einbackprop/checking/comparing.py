@@ -8,13 +8,14 @@ stands in `verdicts`.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
 from einbackprop.checking.certifying import AMPLIFICATION, Directions, Reference, Slope, unit
 from einbackprop.core.nesting import Path
+from einbackprop.core.records import dataclass
 
 Found = Literal["agrees", "differs", "kink", "uncertain"]
 MARGIN = 32.0  # units of measured rounding that a correct gradient may be off

@@ -8,7 +8,7 @@ before they are returned, entry by entry or by their norm, as recurrent networks
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from ..core.nesting import Attribute, Path, duplicate, get, leaves
 from ..core.progress import in_time
+from ..core.records import dataclass
 from ..errors import CodeError
 from ..world import Runner
 from . import answers

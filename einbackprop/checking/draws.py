@@ -5,12 +5,13 @@ right for such labels. So what an array is to the code is read off its values, a
 """
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from ..core.nesting import Path, duplicate, get, leaves, rebuild, root
+from ..core.records import dataclass
 from ..errors import ScriptError
 from ..world import Raised
 from .certifying import number

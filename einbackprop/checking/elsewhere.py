@@ -5,7 +5,7 @@ size together. Sizes that stand in the code as numbers, and those of data that h
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -28,6 +28,7 @@ from ..core.program import (
     operands,
     picks,
 )
+from ..core.records import dataclass
 from ..core.visible import listed
 from ..errors import ScriptError
 from .answers import User

@@ -6,7 +6,7 @@ returned are outputs and where each gradient is; every later run takes the same 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from einbackprop.checking.draws import role
 from einbackprop.checking.matching import Where, collected, places_of
 from einbackprop.checking.problems import Problem, called, targets_of, with_arrays
 from einbackprop.core.nesting import Number, Path, duplicate, get, label, leaves
+from einbackprop.core.records import dataclass
 from einbackprop.core.visible import shown
 from einbackprop.errors import ScriptError
 from einbackprop.world import Raised, Runner

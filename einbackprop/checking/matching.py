@@ -6,13 +6,14 @@ After a backward has run, gradients are in what it returned, or left on objects 
 import contextlib
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
 from einbackprop.checking import naming
 from einbackprop.core.nesting import Path, get, label, leaves
+from einbackprop.core.records import dataclass
 from einbackprop.core.visible import shown
 from einbackprop.errors import ScriptError
 

@@ -10,12 +10,12 @@ import linecache
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 from einbackprop.core.nesting import Attribute, Path, attributes_of, parameters
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import parse_python, statements_of_text
 
 Definition = ast.FunctionDef | ast.Lambda
@@ -150,7 +150,7 @@ def _packings(function: Any, name: str, count: int) -> Iterator[Names]:
 @lru_cache(maxsize=64)
 def _assignments(text: str) -> tuple[ast.Assign, ...]:
     """The assignments in a text, looked up once: each name of a target is looked for among them."""
-    return tuple(node for node in ast.walk(statements_of_text(text).tree) if isinstance(node, ast.Assign))
+    return tuple(node for node in statements_of_text(text).all if isinstance(node, ast.Assign))
 
 
 def _returns(function: Any, seen: set[Any]) -> Iterator[ast.expr]:
@@ -252,15 +252,16 @@ def _definition(function: Any) -> Definition | None:
 
 def definition_of(code: CodeType) -> Definition | None:
     """The syntax tree of the function that a code is of; None where its source is not known, or it is of none."""
-    known = _definitions("".join(linecache.getlines(code.co_filename)))
+    known = _definitions("".join(linecache.getlines(code.co_filename)), code.co_name == "<lambda>")
     return known.get((code.co_firstlineno, code.co_name, code.co_varnames[: code.co_argcount]))
 
 
 @lru_cache(maxsize=64)
-def _definitions(text: str) -> dict[tuple[int, str, Names], Definition]:
-    """The functions in a text, by the first line of each, its name and its parameters."""
+def _definitions(text: str, lambdas: bool) -> dict[tuple[int, str, Names], Definition]:
+    """The functions in a text, or the lambdas, by the first line of each, its name and its parameters."""
     found: dict[tuple[int, str, Names], Definition] = {}
-    for node in ast.walk(statements_of_text(text).tree):
+    statements = statements_of_text(text)
+    for node in ast.walk(statements.tree) if lambdas else statements.all:
         if not isinstance(node, (ast.FunctionDef, ast.Lambda)):
             continue
         decorators = node.decorator_list if isinstance(node, ast.FunctionDef) else []

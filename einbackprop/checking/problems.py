@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from einbackprop.core.nesting import (
     unlike_arrays,
 )
 from einbackprop.core.program import Input
+from einbackprop.core.records import dataclass
 from einbackprop.errors import CodeError, RefusedError, ScriptError
 from einbackprop.world import Raised, Runner, told
 from einbackprop.world.ownership import is_users

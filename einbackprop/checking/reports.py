@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from ..core.program import Dimension
 from ..core.progress import InternalFault, collecting, contained
+from ..core.records import dataclass
 from ..core.source import CELLS, names_of
 from ..core.visible import in_html, in_json, visible
 from ..errors import GradientError

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -22,6 +22,7 @@ from einbackprop.checking.problems import Problem, counted, targets_of, with_arr
 from einbackprop.checking.trials import Trial
 from einbackprop.core.collecting import grouped
 from einbackprop.core.nesting import Attribute, Path, duplicate, get, leaves, rebuild, replaced, root
+from einbackprop.core.records import dataclass
 from einbackprop.core.visible import ranges
 from einbackprop.errors import ScriptError
 from einbackprop.world import Raised

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from einbackprop.core.progress import doing
+from einbackprop.core.records import dataclass
 from einbackprop.errors import ScriptError
 from einbackprop.world import Raised
 

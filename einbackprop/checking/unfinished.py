@@ -6,11 +6,11 @@ import ast
 import types
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from einbackprop.checking import naming
 from einbackprop.core.progress import frames_of
+from einbackprop.core.records import dataclass
 from einbackprop.world.ownership import is_users
 
 

@@ -8,9 +8,10 @@ A report is made of `Gradient`, `Line` and `Finding`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..core.records import dataclass
 from .comparing import Outcome
 
 if TYPE_CHECKING:  # the black box makes findings, and knows no notation

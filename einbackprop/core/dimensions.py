@@ -13,12 +13,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from math import floor, lcm, prod
 from typing import Generic, TypeVar
 
 from ..errors import TraceError
+from .records import dataclass
 
 FIRST_PROVISIONAL = 0x10000
 PROVISIONAL = sys.maxunicode - FIRST_PROVISIONAL

@@ -14,7 +14,6 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, reduce
 from typing import Any
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 from ..errors import FunctionError
 from .accurate import arctan2, cast_where, erf, hypot, logaddexp, power, sigmoid, softplus
 from .program import Number, exact, multiply
+from .records import dataclass
 from .source import parse_python
 
 CONSTANTS = {"ln2": math.log(2), "ln10": math.log(10), "erf_at_0": 2 / math.sqrt(math.pi)}  # erf_at_0: its slope

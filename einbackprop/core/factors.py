@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
 from .collecting import summed
+from .records import dataclass
 
 Number = Fraction | float | complex
 """A Fraction wherever the number is finite and real, so that sums of factors are exact."""

@@ -8,7 +8,7 @@ by its doing nothing: whatever is added to it leaves everything that is made of 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fractions import Fraction
 from heapq import heappop, heappush
 from itertools import islice
@@ -20,6 +20,7 @@ from . import elementwise
 from .elementwise import Array
 from .letters import moved
 from .program import ONE, Bracket, Contract, Equation, Extremum, Factor, Map, Program, Ref, Sum, operands
+from .records import dataclass
 from .recurrences import carried
 from .simplification import needed
 

@@ -7,12 +7,13 @@ So a cross-entropy derives to what people write, the probabilities less the labe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fractions import Fraction
 
 from .idioms import picks_one
 from .letters import Letters, free_name, merged, moved, summed, uses_of
 from .program import ONE, Contract, Equation, Factor, Map, Program, Ref, Source, Sum
+from .records import dataclass
 from .simplification import needed, numbered
 
 

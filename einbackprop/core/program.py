@@ -10,7 +10,7 @@ There is no numerics here: ``interpretation.run`` evaluates a program, ``notatio
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 import numpy as np
@@ -22,6 +22,7 @@ from .factors import Factor as Factor
 from .factors import Number as Number
 from .factors import exact as exact
 from .factors import multiply as multiply
+from .records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

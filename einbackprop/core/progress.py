@@ -22,12 +22,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, TextIO, TypeVar
 
 from ..errors import OptionError
+from .records import dataclass
 from .scoped import scoped
 
 SHOWN_AFTER = 2.0  # seconds

@@ -15,11 +15,12 @@ Strongly connected components: Tarjan, "Depth-first search and linear graph algo
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeGuard
 
 from .letters import free_name
 from .program import ONE, Bracket, Contract, Equation, Program, Ref, Update, operands
+from .records import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ or as a scan, runs this program again and again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from .dtypes import Dtype
 from .letters import free_name, rebuilt, uses_of
 from .program import ONE, Contract, Equation, Input, Position, Program, Ref, Sum, operands
+from .records import dataclass
 from .recurrences import Recurrence, is_shift, shift
 
 

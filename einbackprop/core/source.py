@@ -14,10 +14,11 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import CodeType
 from typing import Any, Literal, NamedTuple, overload
 
+from .records import dataclass
 from .scoped import scoped
 
 ONE_AT_A_TIME = threading.RLock()
@@ -96,10 +97,13 @@ class Statements:
     text : str
     tree : ast.Module
         Empty where the text is no Python, as that of a line typed at a prompt.
+    all : list of ast.stmt
+        The statements, those inside others too. To go through them takes a tenth of the time of `ast.walk`.
     """
 
     def __init__(self, text: str) -> None:
         self.text, self.tree = text, ast.Module([], [])
+        self.all: list[ast.stmt] = []
         self._lines = text.splitlines()
         self._by_line: dict[int, ast.stmt] = {}
         self._by_place: dict[tuple[int, int], ast.stmt] = {}
@@ -112,6 +116,7 @@ class Statements:
 
     def _add(self, body: list[ast.stmt]) -> None:
         for node in body:
+            self.all.append(node)
             self._by_place[node.lineno, node.col_offset] = node
             if is_one_return(node):
                 self._helpers.add(node.lineno)

@@ -17,12 +17,13 @@ import string
 import sys
 import unicodedata
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from einbackprop.core.visible import shown, visible
 from einbackprop.errors import ShapeError, SubscriptsError
+
+from .records import dataclass
 
 ELLIPSIS = "..."
 

@@ -15,7 +15,7 @@ and complex step goes through its derivative.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -35,6 +35,7 @@ from ..core.program import (
     Sum,
     operands,
 )
+from ..core.records import dataclass
 from ..core.recurrences import Recurrence, blocks, carried, flat, reached
 from ..core.simplification import fingerprint, is_view, plus, seen_through, simplify
 from ..errors import DerivationError

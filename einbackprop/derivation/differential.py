@@ -12,7 +12,7 @@ program that is being written, its equations so far and names that are still fre
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -40,6 +40,7 @@ from ..core.program import (
     multiply,
     operands,
 )
+from ..core.records import dataclass
 from ..core.source import name_of
 from ..errors import DerivationError
 from . import matrices

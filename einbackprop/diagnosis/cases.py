@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from einbackprop.checking.answers import User
 from einbackprop.checking.verdicts import Finding, Line
 from einbackprop.core.nesting import Path
+from einbackprop.core.records import dataclass
 from einbackprop.diagnosis.cotangents import Cotangents
 
 Place = tuple[str, int]

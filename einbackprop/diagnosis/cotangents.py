@@ -7,7 +7,7 @@ so that it may come from anywhere.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,6 +27,7 @@ from einbackprop.core.program import (
     Ref,
     operands,
 )
+from einbackprop.core.records import dataclass
 from einbackprop.core.recurrences import reached
 from einbackprop.core.source import CALL, INNER, Spelling
 from einbackprop.derivation import accumulation, gradients

@@ -5,7 +5,7 @@ Two arrays are the same value up to the order of their axes, axes of size 1, and
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from itertools import permutations, product
@@ -19,6 +19,7 @@ from einbackprop.core import progress
 from einbackprop.core.elementwise import is_boolean, numeric
 from einbackprop.core.interpretation import compute, compute_recurrence, input_sizes, squeeze
 from einbackprop.core.program import Contract, Equation, Factor, Map, Opaque, Program, Ref, Sum, operands
+from einbackprop.core.records import dataclass
 from einbackprop.core.recurrences import Recurrence, blocks
 from einbackprop.core.source import parse_python
 from einbackprop.errors import EinbackpropError

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import FrameType
 from typing import Any
 
@@ -20,6 +20,7 @@ from einbackprop.checking.answers import User
 from einbackprop.checking.certifying import Reference, number, widened
 from einbackprop.checking.comparing import DIRECTIONS
 from einbackprop.core.nesting import Path, duplicate, rebuild
+from einbackprop.core.records import dataclass
 from einbackprop.diagnosis.hooks import Site, Watcher
 from einbackprop.errors import ScriptError
 from einbackprop.world import Raised

@@ -9,13 +9,14 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from types import FrameType
 from typing import Any, Literal
 
 import numpy as np
 
+from einbackprop.core.records import dataclass
 from einbackprop.diagnosis.blocks import (
     LOOPS,
     NESTED,

@@ -12,7 +12,6 @@ import ast
 import builtins
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol
 
@@ -20,6 +19,7 @@ import numpy as np
 
 from einbackprop.capture.instrumentation import MARK
 from einbackprop.capture.observation import imports_of
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import ADDED, copied_tree
 from einbackprop.diagnosis.vocabulary.reductions import UNWRITTEN
 from einbackprop.world.ownership import is_users_module

@@ -9,12 +9,13 @@ asks can tell by one more direction through all entries.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain, combinations, permutations
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..core.records import dataclass
 
 Array = NDArray[np.float64]
 Shape = tuple[int, ...]

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from einbackprop.core.records import dataclass
 from einbackprop.diagnosis.experiments import CLOSE, Array
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.judge import Judge

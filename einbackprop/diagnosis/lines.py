@@ -11,7 +11,7 @@ gradient is not accused; what was left out is said, and by how much it matters a
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -34,6 +34,7 @@ from einbackprop.core.program import (
     Sum,
     operands,
 )
+from einbackprop.core.records import dataclass
 from einbackprop.diagnosis.cotangents import Cotangents, arranged
 from einbackprop.diagnosis.evaluation import Array, Meaning, evaluate, meant, tail
 from einbackprop.notation.einsum_text import MARK

@@ -14,12 +14,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice, product
 from typing import Any
 
 import numpy as np
 
+from einbackprop.core.records import dataclass
 from einbackprop.diagnosis.experiments import Array
 from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.omissions import solved

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache, partial
 from typing import Any
 
@@ -23,6 +23,7 @@ from einbackprop.core import progress, simplification
 from einbackprop.core.nesting import Path, get
 from einbackprop.core.program import Contract, Dimension, Equation, Input, Opaque, Program, Ref, Source, operands
 from einbackprop.core.progress import contained
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import statements_of
 from einbackprop.derivation.accumulation import as_loss, vjp
 from einbackprop.diagnosis.cotangents import Cotangents

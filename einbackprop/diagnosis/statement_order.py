@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import statements_of
 from einbackprop.diagnosis.blocks import NESTED, blocks_of
 from einbackprop.diagnosis.hooks import Site

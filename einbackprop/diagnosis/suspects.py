@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from einbackprop.core.records import dataclass
 from einbackprop.diagnosis.experiments import Array, Made
 from einbackprop.diagnosis.hooks import Site
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import dis
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import islice, pairwise
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from einbackprop.core.nesting import attributes_of
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import compile_tree
 from einbackprop.diagnosis.experiments import (
     Array,

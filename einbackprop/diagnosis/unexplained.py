@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
+from einbackprop.core.records import dataclass
 from einbackprop.diagnosis.blocks import LOOPS, NESTED
 from einbackprop.diagnosis.double import is_rebound, root_of
 from einbackprop.diagnosis.experiments import CLOSE, Made

@@ -11,7 +11,6 @@ import contextlib
 import copy
 import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import CodeType
 
 from einbackprop.capture.observation import (
@@ -24,6 +23,7 @@ from einbackprop.capture.observation import (
     nested,
     place_of,
 )
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import copied_tree, statements_of, statements_of_text
 from einbackprop.diagnosis.hooks import Hook, Hooker, Site, Watcher, library_of
 from einbackprop.diagnosis.vocabulary.trees import altered

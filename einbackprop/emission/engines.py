@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 import numpy as np
 
 from ..core.dtypes import Dtype
+from ..core.records import dataclass
 
 Target = Literal["numpy", "jax", "torch"]
 QUOTED = re.compile(r"""(\"(?:[^"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|#.*)""")

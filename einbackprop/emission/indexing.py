@@ -4,12 +4,12 @@
 where it is a letter of the output. What fits neither stays a pattern of zeros and ones.
 """
 
-from dataclasses import dataclass
 
 import numpy as np
 
 from ..core.interpretation import whole
 from ..core.program import Position, Ref
+from ..core.records import dataclass
 from .engines import TORCH
 from .scope import Scope
 

@@ -7,10 +7,11 @@ else has a name in the round alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ..core.letters import rebuilt
 from ..core.program import Equation, Program, Ref, operands
+from ..core.records import dataclass
 from ..core.recurrences import Recurrence, blocks, is_shift, loops
 from ..core.rounds import Carry, carries
 from . import statements

@@ -1,7 +1,7 @@
 """A scope: the function that source is written into, with its names, sizes and lines so far."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from ..core.program import (
     Ref,
     operands,
 )
+from ..core.records import dataclass
 from ..core.subscripts import Subscripts, rename_for_numpy
 from .engines import NUMPY, TORCH, Engine
 from .helpers import is_elementwise, is_one_product, multiplies_matrices

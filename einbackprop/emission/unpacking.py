@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from ..core.nesting import Attribute
 from ..core.program import Input, Program
+from ..core.records import dataclass
 from ..core.visible import shown
 from ..errors import NotationError
 from .literals import exactly, literal, quoted

@@ -2,10 +2,11 @@
 
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
+
+from ..core.records import dataclass
 
 Array = NDArray[Any]
 WIDTH = 100

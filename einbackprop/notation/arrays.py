@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 from string import ascii_letters
 
 from ..core.program import Contract, Equation, Factor, Ref, Update, operands
+from ..core.records import dataclass
 from .view import View
 
 COMPARED, ADDED, MULTIPLIED, SIGNED, RAISED, ATOM = range(6)

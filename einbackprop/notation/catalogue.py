@@ -4,13 +4,13 @@ import ast
 import inspect
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
 
 from einbackprop.core import visible
 from einbackprop.core.progress import contained
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import parse_python
 from einbackprop.errors import ScriptError
 from einbackprop.layers import CATALOGUE

@@ -7,7 +7,6 @@ it is recognised by what it is, not by how it is written.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import combinations, islice
 
 import numpy as np
@@ -16,6 +15,7 @@ from ..core import letters
 from ..core.elementwise import Array
 from ..core.interpretation import evaluate
 from ..core.program import Equation, Input, Opaque, Program, Ref, operands
+from ..core.records import dataclass
 from ..core.recurrences import recurrent
 from ..core.simplification import needed
 from ..errors import EinbackpropError

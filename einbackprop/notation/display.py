@@ -8,9 +8,9 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TextIO
 
+from ..core.records import dataclass
 from ..core.scoped import scoped
 from ..core.visible import visible
 from .markup import Markup, plain, text

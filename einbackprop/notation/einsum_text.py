@@ -4,9 +4,10 @@
 writes whole programs that run.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..core.program import ONE, Contract, Equation, Factor, Ref, Sum
+from ..core.records import dataclass
 from .arrays import Line, UnwritableError
 from .index_notation import CUT, PLAIN, View, operand
 from .markup import Markup, Part, Power, Quotient, Raised, Root, text

@@ -5,7 +5,7 @@ For subscripts, an equation, a program; and for a layer of the catalogue, which 
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from itertools import groupby
 from typing import Any, overload
@@ -26,6 +26,7 @@ from ..core.program import (
     Update,
     operands,
 )
+from ..core.records import dataclass
 from ..core.subscripts import parse
 from ..core.visible import listed
 from ..derivation.accumulation import vjp, vjp_of_contract

@@ -8,10 +8,10 @@ grows in one direction only, and a line of the drawing is as easy to follow at s
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ..core.collecting import grouped
 from ..core.program import Ref
+from ..core.records import dataclass
 from ..core.visible import in_html
 from . import svg
 from .graphs import Arrow, Graph, Node

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from ..core.program import Equation, Program, Ref, operands
+from ..core.records import dataclass
 from .view import View
 
 Kind = Literal["value", "gradient"]

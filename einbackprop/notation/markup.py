@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 
 from ..core.program import Ref
+from ..core.records import dataclass
 from ..core.visible import in_html, visible
 
 

@@ -8,8 +8,10 @@ walked from its second letter to its first stands transposed. That is all there 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
+
+from einbackprop.core.records import dataclass
 
 from ..core.letters import letters_of, summed
 from ..core.program import ONE, Contract, Map, Ref, Sum, operands

@@ -7,7 +7,7 @@ every cotangent is derived, and the user's values are compared with them at draw
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..checking import draws, naming
 from ..core.collecting import grouped
 from ..core.program import Contract, Equation, Input, Map, Program, Ref, operands
+from ..core.records import dataclass
 from ..core.simplification import is_temporary, needed
 from ..diagnosis.cotangents import Cotangents
 from ..diagnosis.evaluation import Meaning, evaluate

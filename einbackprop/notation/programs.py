@@ -1,9 +1,10 @@
 """A program as it is shown: its letters, what it takes, its equations, and what it returns."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..core.program import Equation, Input, Program, Ref
+from ..core.records import dataclass
 from ..emission.writing import inlined
 from . import latex, pages
 from .display import Row, Section, sections_text

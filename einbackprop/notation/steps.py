@@ -12,11 +12,12 @@ stands in such a bracket has one term left, which is what "the delta collapses" 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 
 from ..core.letters import letters_of
 from ..core.program import Bracket, Contract, Factor, Position, Ref
+from ..core.records import dataclass
 from ..core.subscripts import fresh_letters
 from ..core.visible import listed
 from .index_notation import View, bracket_markup, joined

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from ..core.letters import letters_of
 from ..core.program import Contract
+from ..core.records import dataclass
 from ..core.visible import in_html
 from . import svg
 from .index_notation import View, bracket_markup, equation_text

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fractions import Fraction
 from math import lcm
 
@@ -30,6 +30,7 @@ from ..core.program import (
     Update,
     operands,
 )
+from ..core.records import dataclass
 from ..core.source import Spelling
 from .markup import VULGAR, Entry, Letter, Markup, Part, Quotient, Raised, Root, Size
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 import numpy as np
 
 from ..core.collecting import grouped
+from ..core.records import dataclass
 from ..core.visible import visible
 from . import routines, workers
 from .routines import Array

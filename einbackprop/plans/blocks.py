@@ -7,9 +7,9 @@ for one sample at a time they stay in cache.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import prod
 
+from ..core.records import dataclass
 from .assembly import Loop
 from .roles import Matrices, destination
 from .views import View, has_unit_stride, is_joined, memory_order

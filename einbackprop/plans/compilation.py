@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..core import nesting, simplification
 from ..core.dtypes import value_dtypes, weak_values
 from ..core.nesting import parameter_names
 from ..core.program import Opaque, Program, operands
+from ..core.records import dataclass
 from ..derivation.accumulation import as_loss
 from ..derivation.gradients import may_meet_infinity, with_arrays, without_nan
 from ..errors import ArgumentError

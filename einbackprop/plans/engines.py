@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
 from importlib.util import find_spec
@@ -21,6 +21,7 @@ import numpy as np
 
 from ..core import nesting, visible
 from ..core.program import Program
+from ..core.records import dataclass
 from ..core.visible import shown
 from ..derivation.gradients import without_nan
 from ..emission.engines import Target

@@ -5,7 +5,6 @@ kernel (``kernels``). The plan is Python source, which can be read.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 import opt_einsum
 from numpy.typing import ArrayLike
 
+from einbackprop.core.records import dataclass
 from einbackprop.core.subscripts import (
     Shape,
     Subscripts,

@@ -14,7 +14,7 @@ import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from ..core.dtypes import value_dtypes, weak_values
 from ..core.interpretation import has_nan
 from ..core.nesting import Choice, positions_of
 from ..core.program import ONE, Contract, Equation, Extremum, Input, Map, Program, Ref, Sum, operands
+from ..core.records import dataclass
 from ..derivation.accumulation import as_loss, value_and_vjp, vjp
 from ..derivation.gradients import (
     Wrt,

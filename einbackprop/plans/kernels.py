@@ -25,11 +25,13 @@ all operands have one dtype.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import prod
 from typing import Any
 
 import numpy as np
+
+from ..core.records import dataclass
 
 # The dtypes that BLAS knows.
 _BLAS = "fdFD"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, TypeGuard, TypeVar
 
@@ -25,6 +25,7 @@ from ..core.program import (
     Update,
     operands,
 )
+from ..core.records import dataclass
 from ..notation.index_notation import View as Notation
 from ..notation.index_notation import equation_text
 from . import (

@@ -7,13 +7,14 @@ one makes what the next has at hand.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import combinations
 from math import prod
 
 from ..core.dtypes import beside_numbers
 from ..core.letters import letters_of, rename_letters
 from ..core.program import Contract, Equation, Extremum, Input, Map, Ref, Sum, operands, picks
+from ..core.records import dataclass
 from .contractions import kind_of
 from .native_functions import KINDS, expression, is_slow
 from .workspace import Workspace

@@ -1,9 +1,10 @@
 """A function of loops in the making: its parameters, the memory that it reads and writes, its source."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import prod
 
+from ..core.records import dataclass
 from .views import Dtype, Root, View
 
 

@@ -10,7 +10,7 @@ What cannot be solved (an inequality, say) becomes an operand of zeros and ones.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from math import prod
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 from ..core.collecting import summed
 from ..core.interpretation import whole
 from ..core.program import Bracket, Contract, Position, Ref, Relation
+from ..core.records import dataclass
 from .views import View
 from .workspace import Workspace
 

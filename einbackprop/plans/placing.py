@@ -13,13 +13,14 @@ buffer of its own, which stays in cache, and exp is the first to write to the pl
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from math import prod
 
 from ..core.collecting import grouped
 from ..core.letters import uses_of
 from ..core.program import ONE, Contract, Program, Ref, Sum
+from ..core.records import dataclass
 from . import patterns
 from .assembly import Assembly, Step
 from .patterns import Form

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ from ..core.program import (
     Update,
     operands,
 )
+from ..core.records import dataclass
 from ..core.subscripts import Subscripts
 from ..errors import ShapeError
 from . import algebra, execution, picking, rounds

@@ -24,9 +24,9 @@ of t alone, and what belongs to one y, ``c[y:y+r, i, t, z]``, lies together: a m
 y too. So there is one product for each y.
 """
 
-from dataclasses import dataclass
 from math import prod
 
+from ..core.records import dataclass
 from . import blocks, pointwise, reductions
 from .blocks import half_of, is_matrix, overlap
 from .roles import COPIED, SLICE, Matrices, destination, rearranged, with_common_sum

@@ -7,11 +7,12 @@ letters of the blocks, the same entry of what they read. Sums over those letters
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import product
 from math import prod
 
 from ..core.program import Contract, Equation, Extremum, Map, Ref, Sum, operands
+from ..core.records import dataclass
 from .views import memory_order
 from .workspace import Workspace
 

@@ -12,11 +12,11 @@ equations, are as fast as they can be.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import prod
 from typing import TypeGuard
 
 from ..core.program import Contract, Equation, Ref, operands
+from ..core.records import dataclass
 from . import pointwise
 from .views import View, has_unit_stride, is_joined, memory_order
 from .workspace import Copy, Slot, Workspace, is_elementwise

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from ..capture.tracer import Trace
 from ..core.dtypes import value_dtypes, weak_values
 from ..core.program import Equation, Opaque, Program, operands
+from ..core.records import dataclass
 from ..core.recurrences import Recurrence, blocks, carried, plain
 from ..core.rounds import Carry, Round, carries, round_of
 from ..notation.view import View as Notation

@@ -7,11 +7,11 @@ are so absorbed is a matter of cost.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from itertools import product as each
 from math import prod
 
+from ..core.records import dataclass
 from . import blocks, patterns, pointwise
 from .blocks import SMALL, is_matrix
 from .patterns import Form, Pattern

@@ -8,7 +8,7 @@ axes lie beside each other in memory, and asks NumPy itself whether a reshape is
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import pairwise
 from math import prod
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from ..core.records import dataclass
 from .routines import Array, affine
 
 Dtype = np.dtype[Any]

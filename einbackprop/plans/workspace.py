@@ -1,7 +1,7 @@
 """The workspace of a lowering: each value's view, its memory, and what later equations want of it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -10,6 +10,7 @@ from ..core.collecting import grouped
 from ..core.dtypes import beside_numbers
 from ..core.letters import moved
 from ..core.program import Contract, Equation, Factor, Input, Map, Program, Ref, Sum, operands
+from ..core.records import dataclass
 from .assembly import Assembly
 from .views import Dtype, Root, View, is_dense, memory_order, prototype
 

@@ -1,7 +1,7 @@
 """The values of a program as terms in canonical form, equation by equation."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from hashlib import blake2b
 from math import isinf
@@ -29,6 +29,7 @@ from ..core.program import (
     exact,
     operands,
 )
+from ..core.records import dataclass
 from ..errors import UndecidedError
 from . import functions, summation
 from .brackets import letter, positive, zero

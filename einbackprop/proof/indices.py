@@ -13,13 +13,14 @@ are the symmetries of the formula.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from hashlib import blake2b
 from typing import Any
 
 from ..core.collecting import grouped
 from ..core.program import Program, operands
+from ..core.records import dataclass
 from ..errors import UndecidedError
 
 Index = int

@@ -13,13 +13,13 @@ round rests on the first. (As a bisimulation: the largest set of pairs that is c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.program import Contract, Program
+from ..core.records import dataclass
 from ..core.recurrences import blocks, loops
 from ..core.rounds import shifts
 from ..errors import UndecidedError

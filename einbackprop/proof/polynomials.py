@@ -7,11 +7,12 @@ canonically. Everything here keeps the value: what is not recognised as equal st
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from ..core.collecting import summed
 from ..core.progress import tick
+from ..core.records import dataclass
 from ..errors import UndecidedError
 from .indices import Atom, Exponent, Head, Index, Number, Row, dimension_of, index, name_indices
 

@@ -8,7 +8,7 @@ equal first, each in terms of those before it, and then stand as they are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from itertools import permutations
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from ..core.collecting import summed
 from ..core.interpretation import evaluate
 from ..core.letters import letters_of
 from ..core.program import Contract, Opaque, Program, operands
+from ..core.records import dataclass
 from ..core.recurrences import plain
 from ..errors import EinbackpropError, UndecidedError
 from ..notation.index_notation import equation_text

@@ -1,11 +1,12 @@
 """What one run of a statement computes: a formula for each value that it binds or writes into, in the user's names."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from ..capture.bindings import Access
 from ..core.letters import Letters, letters_of, relettered, set_apart, with_operands
 from ..core.program import ONE, Contract, Equation, Factor, Position, Ref, Sum, Update, operands
+from ..core.records import dataclass
 from ..core.source import CALL, INNER, Spelling
 from ..notation.einsum_text import einsum_text
 from ..notation.index_notation import View, equation_markup, position_markup, right_hand_side

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Container, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import chain
 from typing import Any
 
@@ -37,6 +37,7 @@ from ..core.program import (
     operands,
 )
 from ..core.progress import tick
+from ..core.records import dataclass
 from ..core.source import CALL, Spelling
 from ..rerolling.rolling import Rerolling
 from ..rerolling.stacking import is_view

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextvars import copy_context
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from itertools import accumulate
 from operator import attrgetter
@@ -20,6 +20,7 @@ from ..core.collecting import grouped
 from ..core.letters import Letters, fuse
 from ..core.program import Dimension, Equation, Program, Source, operands
 from ..core.progress import InternalFault, collecting, contained, tick
+from ..core.records import dataclass
 from ..core.source import ADDED, INNER, Spelling, names_of
 from ..core.visible import visible
 from ..notation import einsum_text, markup

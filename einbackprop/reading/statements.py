@@ -6,7 +6,7 @@ A write into a part of an array is written in the letters of that part: all that
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -14,6 +14,7 @@ from ..capture.bindings import Access, Binding
 from ..capture.probes import SUBSCRIPTS
 from ..core.letters import relettered, uses_of, with_operands
 from ..core.program import Bracket, Contract, Equation, Factor, Opaque, Position, Ref, Sum, Update, operands, picks
+from ..core.records import dataclass
 from ..core.source import CALL, INNER, Spelling
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from ..core.letters import relettered, uses_of
 from ..core.program import ONE, Contract, Equation, Factor, Program, Ref, Source, Sum, Update
+from ..core.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

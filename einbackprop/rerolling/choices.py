@@ -7,7 +7,6 @@ condition that all rounds with a link passed alike: the chain is the sum over al
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..core.collecting import grouped
 from ..core.program import Source
+from ..core.records import dataclass
 from .grids import Counters, Grid, Path, grid_of, loops_of
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Collection, Container, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
 from math import prod
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..core.collecting import grouped
 from ..core.dimensions import FLOW_LETTERS, MORE_LETTERS, OTHER_LETTERS
 from ..core.program import ONE, Bracket, Contract, Dimension, Equation, Factor, Position, Relation, Source
+from ..core.records import dataclass
 from ..core.source import nodes_of
 
 MOST_ROUNDS = 10_000  # of a grid that has some left out

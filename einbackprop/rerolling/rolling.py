@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from ..core.program import (
     Update,
     operands,
 )
+from ..core.records import dataclass
 from ..core.recurrences import plain
 from .buffers import Buffers
 from .chains import Chain, chains

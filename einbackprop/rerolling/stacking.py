@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fractions import Fraction
 from functools import reduce
 from operator import getitem
@@ -32,6 +32,7 @@ from ..core.program import (
     operands,
 )
 from ..core.progress import tick
+from ..core.records import dataclass
 from .chains import is_zero
 from .grids import Counters, Rounds, affine, moving
 

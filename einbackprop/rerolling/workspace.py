@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.program import Bracket, Map, Program, Ref, Source
+from ..core.records import dataclass
 from .choices import Choices, Mask
 from .grids import Counters, Grid, Path, comparison, grid_of, spread
 from .stacking import Stacking, without_repeats

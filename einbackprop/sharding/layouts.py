@@ -12,12 +12,13 @@ twice that for an all-reduce (Patarasuk and Yuan, Bandwidth optimal all-reduce a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from typing import Literal
 
 from ..core.dtypes import Dtype, value_dtypes, weak_values
 from ..core.program import Contract, Equation, Extremum, Ref, operands
+from ..core.records import dataclass
 from ..core.recurrences import Recurrence, blocks, flat
 from .arithmetic import operations
 from .mesh import Placement

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from math import prod
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core.interpretation import whole as whole_number
 from ..core.program import Bracket, Contract, Dimension, Equation, Program, Ref, operands
+from ..core.records import dataclass
 from ..core.recurrences import Recurrence, blocks, loops
 from ..core.visible import shown
 from ..errors import ShardingError

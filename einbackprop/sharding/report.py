@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from ..capture.tracer import Trace
 from ..core.letters import letters_of as letters_in
 from ..core.program import Opaque, Program, Ref, operands
 from ..core.progress import contained
+from ..core.records import dataclass
 from ..core.simplification import needed
 from ..core.visible import in_html, visible
 from ..emission.writing import inlined

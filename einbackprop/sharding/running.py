@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, TypeVar
 
 import numpy as np
 
 from ..core.program import Input, Program
+from ..core.records import dataclass
 from ..errors import BackendError
 from ..plans.compilation import Reading, run_by
 from ..plans.engines import Jax

@@ -7,8 +7,9 @@ import linecache
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import ADDED
 from einbackprop.core.visible import shown, visible
 from einbackprop.errors import EinbackpropError, NothingError, ScriptError

@@ -5,7 +5,6 @@ Checks and readings load none of this.
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from einbackprop.core import visible
 from einbackprop.core.nesting import Path, get, leaves
 from einbackprop.core.program import Input, Program, operands
+from einbackprop.core.records import dataclass
 from einbackprop.derivation import accumulation, gradients
 from einbackprop.emission.engines import Target
 from einbackprop.emission.writing import source

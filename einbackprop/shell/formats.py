@@ -8,7 +8,7 @@ import json
 import linecache
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from einbackprop.checking import texts
 from einbackprop.checking.reports import Report
 from einbackprop.checking.source_edits import Text, rewritten
 from einbackprop.checking.verdicts import Finding, Gradient
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import CELLS, Statements, statements_of
 from einbackprop.core.visible import in_json, one_line, visible
 from einbackprop.errors import CodeError, EinbackpropError

@@ -5,11 +5,11 @@ import difflib
 import importlib.resources
 import os
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 
 from einbackprop.core import visible
 from einbackprop.core.files import replace_file, reported_as
+from einbackprop.core.records import dataclass
 from einbackprop.errors import ScriptError
 
 NAMES = (

@@ -13,7 +13,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from einbackprop.checking.reports import Report
 from einbackprop.checking.texts import code_of
 from einbackprop.checking.verdicts import Finding, Gradient, Relation
 from einbackprop.core.nesting import label, leaves
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import ADDED, parse_python, statements_of_text
 
 from .proposals.losses import is_number

@@ -10,8 +10,9 @@ this is not made from: a quiz is to be what people do, not what can be undone.
 import ast
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from ..core.records import dataclass
 
 LEVELS = (1, 2, 3)
 OF_SHAPES = frozenset({"a transpose", "the order of a product", "an axis that is summed over"})

@@ -14,12 +14,13 @@ import os
 import tomllib
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from einbackprop.core.files import opened, reported_as
 from einbackprop.core.progress import contained
+from einbackprop.core.records import dataclass
 from einbackprop.core.visible import one_line, shown
 from einbackprop.errors import EinbackpropError, OptionError, ScriptError
 from einbackprop.shell.command import ASKED, asked

@@ -4,10 +4,11 @@ import io
 import os
 import sys
 import tokenize
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from einbackprop.core.files import opened, reason, replace_file, reported_as
+from einbackprop.core.records import dataclass
 from einbackprop.errors import ScriptError
 from einbackprop.notation.console import complain, say
 from einbackprop.shell.answers import asked, proposed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from einbackprop.checking.layers import Backward, Layer, Taken, layer_problem, o
 from einbackprop.checking.problems import Problem, at_targets, called, describe
 from einbackprop.core.nesting import Path, duplicate, get, inside, leaves, replaced
 from einbackprop.core.program import Input
+from einbackprop.core.records import dataclass
 from einbackprop.core.visible import shortened
 from einbackprop.errors import CodeError, OptionError, ScriptError
 from einbackprop.shell.complaints import missing_step, no_place

@@ -11,7 +11,6 @@ import os
 import random
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain, islice, zip_longest
 from types import FrameType
@@ -26,6 +25,7 @@ from einbackprop.checking.source_edits import Text, rewritten
 from einbackprop.checking.verdicts import Facts
 from einbackprop.core.collecting import grouped
 from einbackprop.core.nesting import duplicate
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import parse_python
 from einbackprop.core.visible import listed
 from einbackprop.errors import OptionError, ScriptError

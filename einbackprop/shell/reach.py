@@ -14,7 +14,6 @@ import sys
 import types
 from collections import deque
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import _lru_cache_wrapper, cached_property, partial
 from typing import Any, Literal
 
@@ -22,6 +21,7 @@ import numpy as np
 
 from einbackprop.checking.naming import path_of
 from einbackprop.core.nesting import Attribute, Path, get, inside, label, leaves, root
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import parse_python
 from einbackprop.core.visible import shortened
 from einbackprop.errors import ScriptError

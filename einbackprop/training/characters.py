@@ -5,11 +5,11 @@ The last fifth is held out. A window is `context` characters with the one that f
 
 import codecs
 import hashlib
-from dataclasses import dataclass
 
 import numpy as np
 
 from einbackprop.core.files import opened, reason
+from einbackprop.core.records import dataclass
 from einbackprop.errors import DataError, OptionError
 from einbackprop.layers.layer import Array
 from einbackprop.networks import Parameters, gpt, gpt_loss, initialize_gpt

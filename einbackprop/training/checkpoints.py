@@ -15,13 +15,14 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import IO, Any, BinaryIO, TypeVar
 
 import numpy as np
 
 from einbackprop.core import nesting
 from einbackprop.core.files import opened, reason, replace_file, reported_as, target_of
+from einbackprop.core.records import dataclass
 from einbackprop.core.visible import shortened, shown
 from einbackprop.errors import CheckpointError, EinbackpropError
 from einbackprop.layers.layer import Array

@@ -7,13 +7,13 @@ A fifth is held out, drawn by the seed. The others are trained on, each time tur
 """
 
 import gzip
-from dataclasses import dataclass
 from importlib.resources import files
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from einbackprop.core.records import dataclass
 from einbackprop.errors import OptionError
 from einbackprop.layers.layer import Array
 from einbackprop.layers.pointwise import relu

@@ -6,12 +6,13 @@ can go on, and ends as if it had not stopped, to the last bit.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, Protocol
 
 import numpy as np
 
 from einbackprop.core import nesting
+from einbackprop.core.records import dataclass
 from einbackprop.core.visible import shown
 from einbackprop.errors import GradientError, OptionError
 from einbackprop.layers.layer import Array

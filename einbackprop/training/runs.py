@@ -12,7 +12,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TextIO, TypeVar
@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, Protocol, TextIO, TypeVar
 import numpy as np
 
 from einbackprop.core.files import replace_file, reported_as, require_replaceable
+from einbackprop.core.records import dataclass
 from einbackprop.core.visible import visible
 from einbackprop.errors import BackendError, CheckpointError, OptionError
 from einbackprop.notation.console import complain, say, show

@@ -6,10 +6,10 @@ Shapes are followed here, so that only what can be added to the value, or multip
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import combinations_with_replacement, product
 from math import prod
 
+from einbackprop.core.records import dataclass
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kinds
 from einbackprop.diagnosis.vocabulary.hand import NEAREST, Shape, broadcasts
 from einbackprop.diagnosis.vocabulary.layout import matrix_product, matrix_sides

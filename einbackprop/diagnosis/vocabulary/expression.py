@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from math import inf
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.core.records import dataclass
 from einbackprop.diagnosis.vocabulary.hand import Hand, Shape
 from einbackprop.diagnosis.vocabulary.trees import (
     OPERANDS,

@@ -6,7 +6,7 @@ import ast
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from inspect import CO_VARARGS, CO_VARKEYWORDS
 from itertools import islice, permutations
@@ -17,6 +17,7 @@ import numpy as np
 
 from einbackprop.core.collecting import grouped
 from einbackprop.core.nesting import attributes_of
+from einbackprop.core.records import dataclass
 from einbackprop.diagnosis.vocabulary.trees import OPERANDS, parsed
 from einbackprop.world.ownership import is_users_class, is_users_function
 

@@ -13,12 +13,13 @@ import itertools
 import re
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
 from einbackprop.core.nesting import Attribute, label, leaves
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import callee, parse_python, substituted
 from einbackprop.world.ownership import is_users_class
 

@@ -10,10 +10,11 @@ import ast
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from einbackprop.core.progress import in_time
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import callee, parse_python, replace_statements
 from einbackprop.errors import ScriptError
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from ...core.records import dataclass
 from .definitions import FORWARD, Definition, Script
 from .invention import TARGET, UPSTREAM
 

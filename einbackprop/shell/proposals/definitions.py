@@ -7,12 +7,13 @@ import linecache
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property, lru_cache
 from types import FunctionType
 from typing import Any
 
 from einbackprop.checking.naming import gradient_of
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import callee, parse_python
 from einbackprop.world.ownership import is_users_module
 

@@ -6,12 +6,13 @@ import ast
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from einbackprop.checking.naming import path_of
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import callee, parse_python
 from einbackprop.errors import ScriptError
 

@@ -11,10 +11,10 @@ import ast
 import itertools
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple, TypeGuard
 
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import callee, parse_python, replace_statements
 
 from .candidates import LOSS

@@ -6,7 +6,7 @@ import ast
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from einbackprop.checking.functions import without
 from einbackprop.core.nesting import label
 from einbackprop.core.progress import in_time
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import callee, parse_python
 
 from ..questions import Question

@@ -10,12 +10,13 @@ import ast
 import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property, lru_cache
 from string import ascii_lowercase
 from typing import Any
 
 from einbackprop.capture.shape_words import comments_of, named_shapes
+from einbackprop.core.records import dataclass
 
 from ..setups import SIZES as LENGTHS
 from .definitions import Definition

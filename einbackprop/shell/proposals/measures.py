@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import permutations
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from einbackprop.checking.certifying import number
+from einbackprop.core.records import dataclass
 
 from .candidates import TRAINED
 from .losses import is_defined, is_number, shape_of, sums_of, usual_losses

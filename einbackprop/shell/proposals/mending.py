@@ -12,13 +12,14 @@ import linecache
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
 import numpy as np
 
 from einbackprop.checking.naming import definition_of
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import callee, parse_python, replace_statements, statements_of_text
 from einbackprop.diagnosis.crashes import innermost_first
 from einbackprop.diagnosis.vocabulary import Edit, expression_edits, hand_of

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import callee, parse_python
 
 from ..questions import Question

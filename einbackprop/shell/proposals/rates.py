@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from einbackprop.core.nesting import label, leaves
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import callee
 
 from .updates import RATE

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from operator import eq
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from einbackprop.checking.naming import gradient_of
 from einbackprop.core.nesting import Attribute, Path, label, leaves
+from einbackprop.core.records import dataclass
 
 from .arguments import is_data
 from .invention import TARGET

@@ -10,13 +10,14 @@ import ast
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 
 from einbackprop.core.nesting import label, leaves
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import callee, parse_python, substituted
 
 from .arguments import LONGEST, OUTPUT, Resolver, argument_of, free_names, is_data

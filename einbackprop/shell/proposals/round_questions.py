@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple, cast
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from einbackprop.core.nesting import leaves
 from einbackprop.core.progress import in_time
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import callee, parse_python, substituted
 from einbackprop.core.visible import listed
 from einbackprop.errors import ScriptError

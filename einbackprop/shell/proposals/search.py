@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from einbackprop.checking.certifying import number
 from einbackprop.checking.functions import without
 from einbackprop.checking.naming import gradient_of
 from einbackprop.core.nesting import Path, label, leaves
+from einbackprop.core.records import dataclass
 
 from ..questions import Question
 from .arguments import Resolver, arguments_in, united

@@ -12,12 +12,13 @@ import ast
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import parse_python
 
 from .flattened import Rewriting

@@ -7,7 +7,7 @@ import itertools
 import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from einbackprop.core.nesting import leaves
 from einbackprop.core.progress import in_time
+from einbackprop.core.records import dataclass
 from einbackprop.core.source import callee
 
 from ..questions import Question

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property, partial
 from typing import Any, TypeAlias
 
@@ -20,6 +20,7 @@ import numpy as np
 from einbackprop.checking.naming import gradient_of
 from einbackprop.core.nesting import label, leaves
 from einbackprop.core.progress import in_time
+from einbackprop.core.records import dataclass
 from einbackprop.core.visible import numberless
 from einbackprop.world.ownership import is_users_class
 

@@ -6,7 +6,8 @@ import ast
 import functools
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from ...core.records import dataclass
 
 RATE = re.compile(
     r"lr|alpha|eta|learn(?:ing)?_?rate|lrate|rate|step_?size|epsilon|gamma|lern_?rate|schritt(?:_?weite)?|"
