@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from einbackprop.checking.deciding import BRIEF
 from einbackprop.diagnosis import diagnose
 from einbackprop.diagnosis.cases import Diagnosis
 
@@ -176,8 +177,18 @@ add("differs, small, unrepaired", lambda W, X: np.sum(np.clip(X @ W, -1, 1) ** 2
 
 # It differs nowhere
 
+def at_length(loss: Any) -> Any:
+    """A loss that runs so many lines that its gradients are compared along a few directions first."""
+    def long(W: Any, X: Any) -> Any:
+        for _ in range(BRIEF):
+            pass
+        return loss(W, X)
+
+    return long
+
+
 add("uncompared", squares, squares_gradient, W, X, until="the rehearsal")
-add("uncompared", squares, squares_gradient, W, X[:0], until=COMPARING, times=2)
+add("uncompared", at_length(squares), squares_gradient, W, X[:0], until=COMPARING, times=2)
 add("agrees, empty", squares, squares_gradient, W, X[:0])
 
 
@@ -227,8 +238,8 @@ add("agrees, tied", scores, scores_gradient, SQUARE, X)
 add("agrees, scaled", squares, shortened(squares_gradient, 0.5), W, X)
 add("agrees, clipped, untried", squares, bounded(squares_gradient, 0.1), W, X, until=SIZES)
 add("agrees, clipped", squares, bounded(squares_gradient, 0.1), W, X)
-add("agrees, coarse, untried", squares, squares_gradient, W, X, until=COMPARING, times=5)
-add("agrees, coarse", noisy, and_more, W, X, until=COMPARING, times=5)
+add("agrees, coarse, untried", at_length(squares), squares_gradient, W, X, until=COMPARING, times=5)
+add("agrees, coarse", at_length(noisy), and_more, W, X, until=COMPARING, times=5)
 add("agrees, untried", squares, squares_gradient, W, X, until=SIZES)
 add("agrees", squares, squares_gradient, W, X)
 add("agrees", lambda W, X, Z: squares(W, X) + np.sum(W[:, :1] * Z), lambda W, X, Z: squares_gradient(W, X),

@@ -68,7 +68,10 @@ def _about_values(problem: Problem, decision: Decision, drawing: Drawing) -> Ite
         return
     method = " or ".join(sorted(set(methods)))
     entries = "every entry"
-    if any(int(np.prod(target.shape)) > decision.entries for target in targets):
+    largest = max((int(np.prod(target.shape)) for target in targets), default=0)
+    if set(methods) == {"complex step"} and largest > SAMPLED and decision.entries > 1:
+        entries = f"every entry, in arrays of more than {SAMPLED} along {DIRECTIONS} directions in which each shows"
+    elif largest > decision.entries:
         every = f"every entry; of arrays above {decision.entries} entries " if decision.entries > SAMPLED else ""
         some = min(SAMPLED, decision.entries)
         them = "of them" if every else "entries" if some > 1 else "entry"

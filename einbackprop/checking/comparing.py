@@ -5,9 +5,13 @@ operation errs by a known number of eps; what that does to an entry tells what o
 whatever cancels inside. There is no absolute tolerance. What is beyond it differs only if differences of the loss,
 which share nothing with the complex step, contradict the user as well. What that means for the verdict on the gradient
 stands in `verdicts`.
+
+The complex step is as exact along a direction as it is at one entry, so that three directions in which each entry
+counts by its own rounding tell as much as all entries one by one; these are compared where something differs.
+Differences of the loss are not so exact: with them each entry is, of a large array a few.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Literal
 
@@ -30,6 +34,7 @@ MOST_LINES = 40_000  # of the user's run for that in the loss, at one draw and i
 RUNS = {"complex step": 1, "differences": 6}  # of the loss for the slope of one entry
 SAMPLED = 6
 DIRECTIONS = 3
+FAINT = 2.0**-60  # of the largest rounding in an array: a smaller one weighs no more in a direction
 NEAR = 0.01
 """How far a difference may be from the complex step, beside what is yours, for there to be no kink."""
 PLAIN = 1e6  # times more than rounding of what is returned: no rounding inside the loss makes up for that
@@ -134,11 +139,18 @@ def compare(
     entries
         Up to so many entries an array is not large, and all are compared.
     """
-    shape = yours.values.shape
-    probes = [_probe(reference, path, yours, index, direction)
-              for index, direction in _directions(shape, rng, entries)]
-    if not probes:
+    size = yours.values.size
+    if not size:
         return Outcome("agrees", (), 0.0, 0.0, 0.0, 0.0)
+
+    def probed(chosen: Iterator[tuple[tuple[int, ...] | None, np.ndarray]]) -> list[_Probe]:
+        return [_probe(reference, path, yours, index, direction) for index, direction in chosen]
+
+    probes: list[_Probe] = []
+    if size > SAMPLED and reference.analytic:
+        probes = probed(_balanced(yours, rng, entries))
+    if not probes or (size <= entries and any(probe.excess > 1 for probe in probes)):
+        probes = probed(_directions(yours.values.shape, rng, entries))
     suspects = sorted((p for p in probes if p.excess > 1), key=lambda p: -p.excess)[:SETTLED]
     if suspects and reference.doubt():
         return compare(reference, path, yours, rng, entries)
@@ -189,12 +201,36 @@ def _directions(
     """
     size = int(np.prod(shape))
     sampled = min(SAMPLED, entries)
-    some = range(size) if size <= entries else np.sort(rng.choice(size, sampled, replace=False))
-    for flat in some:
-        index = tuple(int(at) for at in np.unravel_index(flat, shape))
-        yield index, unit(shape, index)
+    yield from _units(shape, range(size) if size <= entries else np.sort(rng.choice(size, sampled, replace=False)))
     for _ in range(DIRECTIONS if size > entries else 0):
         yield None, rng.normal(size=shape)
+
+
+def _balanced(
+    yours: Returned, rng: np.random.Generator, entries: int
+) -> Iterator[tuple[tuple[int, ...] | None, np.ndarray]]:
+    """A sample of entries, the largest among them, and directions in which what is off in any entry shows.
+
+    Each entry is weighed by its rounding, so that a small one is not lost beside large ones; the second direction is
+    the first one backwards: of entries that tie for a maximum, those that rise alone are others then.
+    """
+    size, shape = yours.values.size, yours.values.shape
+    values = np.abs(yours.values).ravel()
+    chosen = {int(np.argmax(values)), *rng.choice(size, min(SAMPLED, entries) - 1, replace=False).tolist()}
+    yield from _units(shape, sorted(chosen))
+    noise = yours.plain.ravel() + yours.eps * values
+    weights = 1 / np.clip(noise, FAINT * noise.max(), None) if 0 < noise.max() < np.inf else np.ones(size)
+    weights /= weights.max()
+    first, other = (rng.uniform(0.5, 1.5, size) * rng.choice([-1.0, 1.0], size) * weights for _ in range(2))
+    for direction in (first, -first, other):
+        yield None, direction.reshape(shape)
+
+
+def _units(shape: tuple[int, ...], places: Iterable[int]) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
+    """Entries of an array, by their places in memory: the index of each, and the direction of it alone."""
+    for flat in places:
+        index = tuple(int(at) for at in np.unravel_index(flat, shape))
+        yield index, unit(shape, index)
 
 
 def _probe(

@@ -32,6 +32,8 @@ from .verdicts import Facts, Finding
 
 SLOW = 3000
 """Lines that the loss runs from which on a gradient is compared along a few directions alone."""
+BRIEF = 100
+"""Lines that the loss runs, for one run a gradient, up to which a full comparison is not begun along few directions."""
 
 
 class Unclipped(Runner):
@@ -153,7 +155,7 @@ def _compare(decision: Decision, seed: int, has_limit: bool) -> None:
     user.samples = FEW if told > SLOW else user.samples
     is_long = told > SLOW or lines * SAMPLED > MOST_LINES  # directions tell as much as few entries do
     known = user.survived, user.samples, user.narrow, user.narrow_loss
-    if has_limit or is_long:
+    if is_long or (has_limit and lines > BRIEF):
         _compare_coarsely(decision, drawing, seed, is_slow=told > SLOW)
     if is_long:
         decision.entries, decision.coarse = 1, set()

@@ -70,7 +70,7 @@ def _repr(self: Any) -> str:
 
 
 def _refuse(self: object, name: str, *value: object) -> None:
-    raise FrozenInstanceError(f"{type(self).__qualname__} is frozen: {name} cannot be assigned or deleted")
+    raise FrozenInstanceError(f"{type(self).__name__} is frozen: {name} cannot be assigned or deleted")
 
 
 def _record(cls: type, frozen: bool, slots: bool, eq: bool, repr: bool) -> type:
@@ -92,7 +92,6 @@ def _record(cls: type, frozen: bool, slots: bool, eq: bool, repr: bool) -> type:
         methods |= {"__setattr__": _refuse, "__delattr__": _refuse}
         if slots:
             names = [field.name for field in fields(made)]
-
 
             def restore(self: object, state: list[object]) -> None:
                 for name, value in zip(names, state, strict=True):
