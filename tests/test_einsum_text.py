@@ -1,12 +1,13 @@
 """Lines with einsum: what they look like, and which cannot be pasted."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 
 import pytest
 
 from einbackprop.core.program import ONE, Contract, Extremum, Factor, Map, Ref, Sum, Update
+from einbackprop.core.records import dataclass
 from einbackprop.notation.einsum_text import einsum_line, einsum_text
 from einbackprop.notation.index_notation import View
 

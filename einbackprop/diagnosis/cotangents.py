@@ -105,12 +105,24 @@ class Cotangents:
         Cotangents
             Of values that reach the loss through what was not read there is none.
         """
+        return Cotangents.of_all(traced, [arrays], wrt)[0]
+
+    @staticmethod
+    def of_all(
+        traced: Trace | Program, states: Sequence[Sequence[Any]], wrt: Collection[str] | None = None
+    ) -> list[Cotangents]:
+        """The same at several states, derived once; at all but the first of `wrt` alone."""
         program = traced.unrolled.program if isinstance(traced, Trace) else traced
+        found: list[Cotangents] = []
         try:
-            found = _Derivation(program, names_of(traced), arrays).cotangents(wrt)
+            derivation = _Derivation(program, names_of(traced))
+            for arrays in states:
+                made = derivation.values(arrays, wrt) if found else derivation.cotangents(arrays, wrt)
+                found.append(replace(made, arrays=tuple(arrays)))
         except EinbackpropError as error:
-            found = Cotangents(failure=" ".join(str(error).split()))
-        return replace(found, arrays=tuple(arrays))
+            failure = " ".join(str(error).split())
+            found += [Cotangents(failure=failure, arrays=tuple(arrays)) for arrays in states[len(found):]]
+        return found
 
     def called(self, name: str, kind: Kind = "cotangent") -> tuple[Array, ...]:
         """The cotangents of all values that the user calls so, or the values themselves, in the order in which they are
@@ -212,9 +224,9 @@ def names_of(traced: Trace | Program) -> dict[str, Names]:
 
 
 class _Derivation:
-    """The derivative of the loss of a program by all its values, evaluated."""
+    """The derivative of the loss of a program by all its values, which can be evaluated."""
 
-    def __init__(self, program: Program, names: Mapping[str, Names], arrays: Sequence[Any]) -> None:
+    def __init__(self, program: Program, names: Mapping[str, Names]) -> None:
         equations = simplification.needed(program.equations, [program.outputs[0].name])
         unread = [e.out for e in equations if isinstance(e, Opaque)]
         self.loss = accumulation.as_loss(replace(
@@ -222,7 +234,7 @@ class _Derivation:
             equations=tuple(e for e in equations if not isinstance(e, Opaque)), outputs=program.outputs[:1],
             output_units=program.output_units[:1], structure=0,
         ))  # fmt: skip
-        self.arrays = [*arrays, *(program.constants[out.name] for out in unread)]
+        self.unread = [program.constants[out.name] for out in unread]
         self.inputs = [i.ref.name for i in self.loss.inputs if np.dtype(i.dtype).kind == "f"]
         self.primals = [*moving(self.loss, self.inputs, lost(equations))]
         self.made = self.loss.defining()
@@ -243,14 +255,38 @@ class _Derivation:
         units, places = self.units.get(value, ()), iter(range(len(self.indices[value])))
         return tuple(() if n in units else (next(places),) for n in range(len(self.indices[value]) + len(units)))
 
-    def cotangents(self, wrt: Collection[str] | None) -> Cotangents:
-        """All that is known of the loss."""
-        derived = accumulation.vjp_of_all(self.loss, self.primals)
-        made = evaluate(derived, self.arrays)
+    @cached_property
+    def derived(self) -> Program:
+        """The cotangents of the values that the loss depends on."""
+        return accumulation.vjp_of_all(self.loss, self.primals)
+
+    def evaluated(self, derived: Program, arrays: Sequence[Any]) -> tuple[Program, Evaluated]:
+        """What was derived as it was evaluated, and its values."""
+        made = evaluate(derived, arrays)
         if any(ref.name in made.values and interpretation.has_nan(made.values[ref.name]) for ref in derived.outputs):
-            derived = gradients.without_nan_here(derived, self.loss, self.arrays)
-            made = evaluate(derived, self.arrays)
-        forward = evaluate(self.loss, self.arrays)
+            derived = gradients.without_nan_here(derived, self.loss, arrays)
+            made = evaluate(derived, arrays)
+        return derived, made
+
+    def values(self, arrays: Sequence[Any], wrt: Collection[str] | None) -> Cotangents:
+        """The cotangents of inputs alone, without their names."""
+        wanted = [n for n, primal in enumerate(self.primals) if wrt is None or primal in wrt]
+        outputs = tuple(self.derived.outputs[n] for n in wanted)
+        equations = tuple(simplification.needed(self.derived.equations, [ref.name for ref in outputs]))
+        units = tuple(self.derived.output_units[n] for n in wanted) if self.derived.output_units else ()
+        derived = replace(self.derived, equations=equations, outputs=outputs, output_units=units, structure=0)
+        _, made = self.evaluated(derived, [*arrays, *self.unread])
+        found = {self.primals[n]: ref.name for n, ref in zip(wanted, outputs, strict=True) if ref.name in made.values}
+        return Cotangents(
+            of_value={primal: made.values[name] for primal, name in found.items()},
+            noise={primal: made.noise.get(name, 0.0) for primal, name in found.items()},
+        )
+
+    def cotangents(self, arrays: Sequence[Any], wrt: Collection[str] | None) -> Cotangents:
+        """All that is known of the loss."""
+        arrays = [*arrays, *self.unread]
+        derived, made = self.evaluated(self.derived, arrays)
+        forward = evaluate(self.loss, arrays)
         names = {p: r.name for p, r in zip(self.primals, derived.outputs, strict=True) if r.name in made.values}
         of_value = {primal: made.values[name] for primal, name in names.items()}
         noise = {primal: made.noise.get(name, 0.0) for primal, name in names.items()}

@@ -325,7 +325,8 @@ class Compared:
         states = states[:1] if any(isinstance(e, Opaque) for e in pair.program.equations) else states
         parameters = {parameter for _, parameter in pair.targets.values()}
         read = replace(traced, program=pair.program, by_round=None)
-        found = [(Cotangents.of(read, arrays, parameters), evaluated(pair.program, arrays)) for arrays in states]
+        derived = Cotangents.of_all(read, states, parameters)
+        found = [(known, evaluated(pair.program, arrays)) for known, arrays in zip(derived, states, strict=True)]
         right: set[str] = set()
         wrong: set[str] = set()
         for cotangents, made in found:
