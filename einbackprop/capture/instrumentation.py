@@ -47,11 +47,7 @@ class Prober(ast.NodeTransformer):
         assert probe in PROBES
         function = ast.IfExp(ast.Constant(True), ast.Constant(MARK + probe), ast.Constant(None))
         given = [a if isinstance(a, ast.expr) else ast.Constant(a) for a in arguments]
-        made = Probe(function, given, [])
-        for node in ast.walk(made):
-            if "lineno" in getattr(node, "_attributes", ()) and not hasattr(node, "lineno"):
-                ast.copy_location(node, at)
-        return made
+        return placed(Probe(function, given, []), at)
 
     def _tell(self, probe: str, *arguments: Any, at: ast.AST) -> ast.Expr:
         """A statement that is a probe."""
@@ -323,6 +319,16 @@ class Prober(ast.NodeTransformer):
     def visit(self, node: ast.AST) -> Any:
         """A part of the tree with its probes."""
         return self._comprehension(node) if isinstance(node, COMPREHENSIONS) else super().visit(node)
+
+
+def placed(made: Probe, at: Any) -> Probe:
+    """A call that was made up of nodes without places, and of some of the source, with the place of a node of that."""
+    new: list[Any] = [made, made.func, *ast.iter_child_nodes(made.func)]
+    for part in (*new, *(argument for argument in made.args if isinstance(argument, ast.Constant))):
+        if not hasattr(part, "lineno"):
+            part.lineno, part.col_offset = at.lineno, at.col_offset
+            part.end_lineno, part.end_col_offset = at.end_lineno, at.end_col_offset
+    return made
 
 
 def label_of(node: ast.AST) -> str:

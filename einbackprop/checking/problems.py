@@ -222,10 +222,9 @@ def targets_of(problem: Problem, state: Any) -> list[Target]:
 def _names(problem: Problem, start: Path, paths: list[Path]) -> list[str]:
     """The names of the arrays under a root: keys, or what the user unpacks it into, or paths."""
     inner = [path[len(start):] for path in paths]
-    if len(start) == 1 and inner and all(isinstance(path[0], int) for path in inner if path):
+    if len(start) == 1 and inner and all(path and isinstance(path[0], int) for path in inner):
         variable = problem.labels.get(start[0], "")
-        count = len(get(problem.state, start)) if all(inner) else 0
-        unpacked = naming.unpacked(problem.loss_source, variable, count)
+        unpacked = naming.unpacked(problem.loss_source, variable, len(get(problem.state, start)))
         if unpacked:
             return [label(unpacked[int(str(path[0]))], path[1:]) for path in inner]
     names = []

@@ -6,7 +6,7 @@ are shared.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field, FrozenInstanceError, fields
 from operator import attrgetter
 from reprlib import recursive_repr
@@ -55,7 +55,7 @@ def _initialiser(made: type, frozen: bool, slots: bool) -> Any:
     return scope["__init__"]
 
 
-def _key(own: list[Field[Any]]) -> Callable[[Any], tuple[Any, ...]]:
+def _key(own: Iterable[Field[Any]]) -> Callable[[Any], tuple[Any, ...]]:
     """What two of a kind are compared and hashed by."""
     names = [field.name for field in own if field.compare]
     if len(names) > 1:
@@ -63,10 +63,15 @@ def _key(own: list[Field[Any]]) -> Callable[[Any], tuple[Any, ...]]:
     return lambda self: tuple(getattr(self, name) for name in names)  # attrgetter gives a single one bare
 
 
-@recursive_repr()
-def _repr(self: Any) -> str:
-    shown = (f"{field.name}={getattr(self, field.name)!r}" for field in fields(self) if field.repr)
-    return f"{type(self).__qualname__}({', '.join(shown)})"
+def _text(own: Iterable[Field[Any]]) -> Callable[[Any], str]:
+    """What is printed of one of a kind."""
+    names = [field.name for field in own if field.repr]
+
+    @recursive_repr()
+    def text(self: Any) -> str:
+        return f"{type(self).__qualname__}({', '.join([f'{name}={getattr(self, name)!r}' for name in names])})"
+
+    return text
 
 
 def _refuse(self: object, name: str, *value: object) -> None:
@@ -75,13 +80,13 @@ def _refuse(self: object, name: str, *value: object) -> None:
 
 def _record(cls: type, frozen: bool, slots: bool, eq: bool, repr: bool) -> type:
     given = vars(cls)
-    methods: dict[str, Any] = {}
-    if repr:
-        methods["__repr__"] = _repr
     made: type = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots)(cls)
-    methods["__init__"] = _initialiser(made, frozen, slots)
+    own = fields(made)
+    methods: dict[str, Any] = {"__init__": _initialiser(made, frozen, slots)}
+    if repr:
+        methods["__repr__"] = _text(own)
     if eq:
-        key = _key(list(fields(made)))
+        key = _key(own)
 
         def equal(self: Any, other: Any) -> Any:
             return key(self) == key(other) if other.__class__ is self.__class__ else NotImplemented
@@ -91,7 +96,7 @@ def _record(cls: type, frozen: bool, slots: bool, eq: bool, repr: bool) -> type:
     if frozen:
         methods |= {"__setattr__": _refuse, "__delattr__": _refuse}
         if slots:
-            names = [field.name for field in fields(made)]
+            names = [field.name for field in own]
 
             def restore(self: object, state: list[object]) -> None:
                 for name, value in zip(names, state, strict=True):

@@ -161,6 +161,9 @@ class Statements:
     def segment(self, node: Any) -> str:
         """The text of a statement or an expression on one line."""
         first, last = node.lineno - 1, node.end_lineno - 1
+        if first == last and self._lines[first].isascii():
+            line: str = self._lines[first]
+            return line[node.col_offset : node.end_col_offset]
         encoded = [line.encode() for line in self._lines[first : last + 1]]  # columns count bytes
         encoded[-1] = encoded[-1][: node.end_col_offset]
         encoded[0] = encoded[0][node.col_offset :]
