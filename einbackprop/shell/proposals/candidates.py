@@ -14,7 +14,8 @@ GRADIENTS = re.compile(r"^(?!.*(?:desc|abstieg)).*?(?:grad|back|bprop|bwd|deriv|
 FALLING = (r"loss|cost|mse|nll|entropy|perd[ai]|perte|co[uû]t|custo|verlust|fehler|kosten|verlies|strata|koszt|"
            r"kay[iı]p|galat|kerugian|biaya|ztr[aá]t|veszt|tappio|f[oö]rlust|kostnad|pierder|poter[iy]")  # fmt: skip
 """What numbers are called of which nobody wants more."""
-LOSS = re.compile(FALLING + r"|objective|error|erro|energy|lik\b|logp|criterion|likelihood|posterior|log_?prob\b|elbo|"
+LOSS = re.compile(FALLING + r"|objecti[vf]|objetivo|obiettivo|zielfunk|error|erro|energy|lik\b|logp|criterion|"
+                  r"likelihood|posterior|log_?prob\b|elbo|"
                   r"risk|divergence|deviance|misfit|^(?:J|L|E|C|ce|f)$", re.IGNORECASE)  # fmt: skip
 TRAINED = re.compile(r"loss|cost|objective|nll|likelihood|logp|criterion|entropy|elbo|risk|^[JL]$",
                      re.IGNORECASE)  # fmt: skip
@@ -63,8 +64,9 @@ def _gives(script: Script, item: Definition) -> bool:
     if item.says(NUMERICAL) or item.says(EMPTYING) or item.name.startswith("__") or item.makes_functions:
         return False
     named = item.says(GRADIENTS) or item.name in script.updating
-    # ``return L, g`` of a loss
-    is_short = item.says(LOSS) and SHORT.fullmatch("".join(item.parts[1:])) is not None
+    # ``return L, g``, or of a loss
+    says_loss = item.says(LOSS) or (len(item.parts) == 2 and LOSS.search(item.parts[0]) is not None)
+    is_short = says_loss and SHORT.fullmatch("".join(item.parts[1:])) is not None
     given = is_short or bool(script.gradients_in(item))
     if TRAINING.search(item.name) and not named:
         return given

@@ -279,7 +279,12 @@ class Script:
         return frozenset(word.lower() for word in found)
 
     def is_gradient(self, name: str) -> bool:
-        """Whether a name is that of the gradient of something that the script has a name for: ``dW``, not ``data``."""
+        """Whether a name is that of the gradient of something that the script has a name for: ``dW``, not ``data``; and
+        an expression that of several: ``np.concatenate([dW.ravel(), db])``.
+        """
+        if not name.isidentifier():
+            inner = joined_in(name)
+            return bool(inner) and all(map(self.is_gradient, inner))
         return name.lower() in GRADIENTS or any(
             stem.strip("_").lower() in self.words for stem in gradient_of(name)[1:])
 
@@ -531,6 +536,39 @@ def spelled(node: ast.expr) -> str:
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
         return node.slice.value
     return ast.unparse(node)
+
+
+JOINING = re.compile(r"concat|stack|ravel|flat|append|pack|(?:un)?roll|vec|join", re.IGNORECASE)
+"""What functions are called that make one vector of several arrays."""
+
+
+@lru_cache(maxsize=1024)
+def joined_in(text: str) -> tuple[str, ...]:
+    """The names of arrays that an expression joins to one; empty for any other.
+
+    >>> joined_in("np.concatenate([dW.ravel(), db])"), joined_in("np.r_[self.dW.flatten(), db]"), joined_in("dW + db")
+    (('dW', 'db'), ('dW', 'db'), ())
+    """
+    try:
+        node: ast.AST = parse_python(text, "eval").body
+    except SyntaxError:
+        return ()
+    if isinstance(node, ast.Call) and JOINING.search(callee(node)):
+        given = node.args
+    elif isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith(("r_", "hstack")):
+        given = [node.slice]
+    else:
+        return ()
+    parts = [part for one in given for part in (one.elts if isinstance(one, ast.Tuple | ast.List) else [one])]
+    return tuple(map(spelled, map(unshaped, parts)))
+
+
+def unshaped(node: ast.expr) -> ast.expr:
+    """The array of which an expression is another shape: ``dW`` of ``dW.ravel()``; else the expression."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=array, attr=name)) if re.search(r"ravel|flat|shape", name):
+            return array
+    return node
 
 
 def receiver_of(function: Definition) -> str:

@@ -162,10 +162,13 @@ class FunctionSearch(Search):
             return found
         named = self._with_names(term, item)
         other = None if named is None else self._asked(resolver, item, named)
-        is_nearer = not known and found is not None and not found.is_likely and other is not None and other.is_likely
-        if other is None or not (is_nearer or self._agreed(other)[0] > known):
+        if other is None or other.question is None:
             return found
-        return replace(other, is_inner=True)
+        is_open = not known and found is not None and not found.is_likely
+        given = {one.text for one in arguments_in(term, self.script).values()}
+        inside = found is not None and found.question is not None and not given & {*found.question.wrt}
+        is_nearer = is_open and (other.is_likely or (inside and {*other.question.wrt} <= {*item.parameters}))
+        return replace(other, is_inner=True) if is_nearer or self._agreed(other)[0] > known else found
 
     def _with_names(self, call: Term, item: Definition) -> Term | None:
         """A call whose arguments that are made by calls have the names of the parameters; None where there are none."""
