@@ -597,6 +597,19 @@ def test_a_word_is_replaced_by_another_that_the_function_knows() -> None:
     assert ("W", "b") in keys.words
 
 
+@pytest.mark.parametrize(("written", "meant"), [
+    ("d / s['h_' + side]", "d / s['z_' + side]"), ("d / s[f'h{n}']", "d / s[f'z{n}']"),
+    ("d * g(f'h{n}')", "d * g(f'z{n}')")])
+def test_a_word_in_a_key_that_is_put_together_is_replaced(written: str, meant: str) -> None:
+    def forward(x: Any, side: str, n: int) -> Any:
+        return {"z_" + side: x, "h_" + side: x, f"z{n}": x, f"h{n}": x}
+
+    code = parse_python(f"def backward(d, s, side, n):\n    return {written}").body[0]
+    hand = hand_of({"d": np.ones(3), "s": {}, "side": "a", "n": 1}, {"forward": forward, "np": np}, code)
+    texts = [ast.unparse(edit.value) for edit in expression_edits(value_of(written), hand) if edit.value]
+    assert texts.index(meant) < 12
+
+
 @pytest.mark.parametrize("meant", ["leaky_grad(dh, z)", "dh * prime(z)"])
 def test_a_derivative_by_a_function_of_the_users_is_among_the_edits(meant: str) -> None:
     hand = replace(LAYERS, functions=("leaky_grad", "prime"), takes={"leaky_grad": range(2, 3), "prime": range(1, 2)})

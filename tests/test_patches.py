@@ -245,7 +245,10 @@ def test_what_cannot_be_written_is_said(tmp_path: Path, capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize("quote", ["'", '"'])
 def test_strings_are_written_in_the_quotes_of_the_file(quote: str) -> None:
-    source = "x = f('a')\ny = g(z, 'b')\n".replace("'", quote)
-    replacements = rewritten(source, 2, "y = g(z, 'c')")
-    assert replacements is not None
-    assert Text(source).changed(replacements) == source.replace("b", "c")
+    source = "x = f('a')\ny = g(z, 'b')\nw = s[f'b{n}'] + x\n".replace("'", quote)
+    for line, write in ((2, "y = g(z, 'c')"), (3, "w = s[f'c{n}'] + x")):
+        replacements = rewritten(source, line, write)
+        assert replacements is not None
+        lines = source.splitlines(keepends=True)
+        lines[line - 1] = lines[line - 1].replace("b", "c")
+        assert Text(source).changed(replacements) == "".join(lines)

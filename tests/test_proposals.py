@@ -1302,6 +1302,49 @@ def test_a_question_is_asked_whether_or_not_its_gradients_agree(
     assert proposal.is_likely is is_likely
 
 
+JOINED = """
+import numpy as np
+
+rng = np.random.default_rng(4)
+X, y = rng.normal(size=(12, 3)), rng.normal(size=12)
+
+
+def parts(theta):
+    return theta[:3], theta[3]
+
+
+def fit(theta, X, y):
+    w, b = parts(theta)
+    off = X @ w + b - y
+    J = np.mean(off ** 2)
+    dw, db = 2 * X.T @ off / len(y), 2 * np.mean(off)
+    return J, np.concatenate([dw.ravel(), [db]])
+
+
+if __name__ == "__main__":
+    theta, speed = rng.normal(size=4), np.zeros(4)
+    for step in range(20):
+        J, g = fit(theta, X, y)
+        speed = 0.9 * speed - 0.1 * g
+        theta = theta + speed
+"""
+
+
+@pytest.mark.parametrize("error", [("", ""), ("X.T @ off", "X.T @ np.abs(off)")])
+@pytest.mark.parametrize(("right", "other"), [
+    ("", ""), ("np.concatenate([dw.ravel(), [db]])", "np.append(dw, db)"), ("np.concatenate(", "np.hstack("),
+    ("    return J, np.concatenate([dw.ravel(), [db]])", "    g = np.concatenate([dw.ravel(), [db]])\n    return J, g"),
+    ("fit(theta, X, y)\n        ", "fit(theta + 0.9 * speed, X, y)\n        ")])
+def test_a_vector_of_all_gradients_is_asked_about_whether_or_not_it_agrees(
+    right: str, other: str, error: tuple[str, str], tmp_path: Path
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(JOINED.replace(right, other).replace(*error), encoding="utf-8")
+    (proposal,) = proposed(str(script))
+    asked = told(proposal).replace("fit(theta + 0.9 * speed,", "fit(theta,")  # where that agrees it is as good
+    assert asked == "--both fit(theta, X, y) of theta"
+
+
 SCORED = """
 import numpy as np
 

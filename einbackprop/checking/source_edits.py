@@ -78,7 +78,7 @@ class Text:
     @cached_property
     def quote(self) -> str:
         """The quotes in which most of its short strings stand."""
-        found = [quote for quote, _ in re.findall(r"""(?<=[\[(,=])[ ]*(['"])(?!\1)(\w*)\1""", self.text)]
+        found = [quote for quote, _ in re.findall(r"""(?<=[\[(,=])[ ]*f?(['"])(?!\1)([\w{}]*)\1""", self.text)]
         return max("'\"", key=found.count)
 
     def changed(self, replacements: Sequence[Replacement]) -> str:
@@ -211,7 +211,8 @@ def _differences(source: Text, old: Any, new: Any, way: Way) -> list[Replacement
         return None if left is None else [*left, Replacement(end, end, f" {OPERATORS[type(new.op)]} {right}")]
     found: tuple[list[Replacement], list[tuple[Any, Any]]] | None = None
     if not (way.around and _is_part(old, new)):
-        pairs = _children(old, new) if type(old) is type(new) else None
+        is_alike = type(old) is type(new) and not isinstance(old, ast.JoinedStr)  # whose parts have no places
+        pairs = _children(old, new) if is_alike else None
         found = ([], pairs) if pairs is not None else _other_operator(source, old, new)
     if found is not None:
         replacements, pairs = found
@@ -310,6 +311,8 @@ def _spelled(source: Text, old: ast.expr, new: ast.expr, inner: bool) -> str:
     class Holding(ast.NodeTransformer):
         def visit(self, node: ast.AST) -> Any:
             kept = own.get(ast.dump(node)) if isinstance(node, ast.expr) else None
+            if kept is None and isinstance(node, ast.JoinedStr):
+                return node  # what stands in an f-string is no expression by itself
             if kept is None or isinstance(kept, ast.Constant | ast.Starred | ast.Slice):
                 return self.generic_visit(node)
             text = source.of(kept)

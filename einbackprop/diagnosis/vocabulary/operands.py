@@ -1,8 +1,8 @@
 """Edits of what is read: another variable, two in each other's place, a copy, an argument left out."""
 
 import ast
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from itertools import combinations
 from typing import Any
 
@@ -69,13 +69,35 @@ def computed(expression: Expression) -> Iterator[Edit]:
 
 
 def other_word(expression: Expression) -> Iterator[Edit]:
-    """Another string in the place of one: ``"tanh"`` for ``"sigmoid"``, where one function compares with both."""
-    for place in expression.places:
-        word = place.node.value if isinstance(place.node, ast.Constant) else None
-        alike = [words for words in expression.hand.words if word in words] if isinstance(word, str) else []
-        for rank, other in enumerate(dict.fromkeys(one for words in alike for one in words if one != word)):
-            cost = 1.2 + NEAREST * rank
-            yield expression.edit(place, ast.Constant(other), cost, "{} must stand here, not {}", repr(other), place)
+    """Another string in the place of one: ``"tanh"`` for ``"sigmoid"``, where one function compares with both; in a key
+    that is put together, ``"z_" + side`` or ``f"z{n}"``, the ones most alike first.
+    """
+    for place in (*expression.places, *expression.indices):
+        is_key = place in expression.indices
+        if is_key and isinstance(place.parent, ast.Subscript) and isinstance(place.node, ast.Constant):
+            continue  # a key as a whole is one of those at hand
+        for word, written in words_in(place.node):
+            alike = [words for words in expression.hand.words if word in words]
+            others = dict.fromkeys(one for words in alike for one in words if one != word)
+            for rank, other in enumerate(sorted(others, key=lambda one: unlikeness(one, word)) if is_key else others):
+                words = "{} must stand here, not {}", repr(other), repr(word)
+                yield expression.edit(place, written(other), 1.2 + NEAREST * rank, *words)
+
+
+def words_in(node: ast.AST) -> Iterator[tuple[str, Callable[[str], ast.expr]]]:
+    """The string that an expression is, or the strings in an f-string, and for each what it is with another one."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value, ast.Constant
+    elif isinstance(node, ast.JoinedStr):
+        for n, part in enumerate(node.values):
+            if isinstance(part, ast.Constant):
+                before, after = node.values[:n], node.values[n + 1 :]
+                yield str(part.value), partial(joined, before, after)
+
+
+def joined(before: Sequence[ast.expr], after: Sequence[ast.expr], word: str) -> ast.JoinedStr:
+    """An f-string of a word between parts."""
+    return ast.JoinedStr([*before, ast.Constant(word), *after])
 
 
 def swapped(expression: Expression) -> Iterator[Edit]:

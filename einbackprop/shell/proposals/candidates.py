@@ -65,8 +65,9 @@ def _gives(script: Script, item: Definition) -> bool:
         return False
     named = item.says(GRADIENTS) or item.name in script.updating
     # ``return L, g``, or of a loss
-    says_loss = item.says(LOSS) or (len(item.parts) == 2 and LOSS.search(item.parts[0]) is not None)
-    is_short = says_loss and SHORT.fullmatch("".join(item.parts[1:])) is not None
+    parts = script.parts_of(item)
+    says_loss = item.says(LOSS) or (len(parts) == 2 and LOSS.search(parts[0]) is not None)
+    is_short = says_loss and SHORT.fullmatch("".join(parts[1:])) is not None
     given = is_short or bool(script.gradients_in(item))
     if TRAINING.search(item.name) and not named:
         return given

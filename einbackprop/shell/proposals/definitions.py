@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import linecache
 import re
 import sys
@@ -291,7 +292,9 @@ class Script:
     def gradients_in(self, item: Definition) -> list[str]:
         """The gradients among what a function returns: its parts, and displays of nothing else in them."""
         displays = [inner for inner in item.inner_parts if inner and all(map(self.is_gradient, inner))]
-        return list(filter(self.is_gradient, (*self.parts_of(item), *(name for inner in displays for name in inner))))
+        joined = [text for text in item.parts if not text.isidentifier()]  # it may be called g where it is called
+        shown = [name for inner in displays for name in inner]
+        return [name for name in dict.fromkeys([*self.parts_of(item), *joined, *shown]) if self.is_gradient(name)]
 
     @cached_property
     def numbers(self) -> frozenset[str]:
@@ -559,8 +562,12 @@ def joined_in(text: str) -> tuple[str, ...]:
         given = [node.slice]
     else:
         return ()
-    parts = [part for one in given for part in (one.elts if isinstance(one, ast.Tuple | ast.List) else [one])]
-    return tuple(map(spelled, map(unshaped, parts)))
+    return tuple(map(spelled, map(unshaped, itertools.chain.from_iterable(map(shown_in, given)))))
+
+
+def shown_in(node: ast.expr) -> list[ast.expr]:
+    """What stands in lists and tuples that an expression displays, the expression itself where it is none."""
+    return [one for part in node.elts for one in shown_in(part)] if isinstance(node, ast.Tuple | ast.List) else [node]
 
 
 def unshaped(node: ast.expr) -> ast.expr:
