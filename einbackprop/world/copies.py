@@ -85,6 +85,7 @@ class World:
         self._late: deque[Callable[[], object]] = deque()
         self._mutable: list[Any] = []
         self._private: list[modules.Private] = []
+        self._places: dict[tuple[int, ...], list[tuple[Callable[[str, Any], None], str, Any]]] = {}
         self._mentioned: set[str] = set()
         self._depth = self._foreign = self._busy = 0
         self._identities: dict[int, int] = {}
@@ -150,22 +151,31 @@ class World:
     @contextmanager
     def given(self, others: Sequence[tuple[Any, Any]]) -> Iterator[None]:
         """Let the copied code find others where it refers to functions of NumPy's or Python's; pairs of each."""
-        known = {id(function): (function, other) for function, other in others}
-        places: list[tuple[Callable[[str, Any], None], str, Any, Any]] = [
-            (namespace.set, name, *known[id(value)]) for namespace in set(self.namespaces.values())
-            for name, value in namespace.held.items() if id(value) in known
-        ]  # fmt: skip
-        places += [
-            (modules.held(m).__setitem__, name, function, other) for m in self._private for function, other in others
-            if getattr(modules.real_module(m), name := str(function.__name__), None) is function
-        ]  # fmt: skip
-        for put, name, _, other in places:
-            put(name, other)
+        instead = {id(function): other for function, other in others}
+        places = self._referring([function for function, _ in others])
+        for put, name, function in places:
+            put(name, instead[id(function)])
         try:
             yield
         finally:
-            for put, name, function, _ in places:
+            for put, name, function in places:
                 put(name, function)
+
+    def _referring(self, functions: Sequence[Any]) -> list[tuple[Callable[[str, Any], None], str, Any]]:
+        """Where copied code refers to some functions: what puts a value in such a place, its name, and the function.
+
+        Looked up again where names were copied since: `given` is entered for each run.
+        """
+        names = *map(id, functions), *(len(one.held) for one in self.namespaces.values()), len(self._private)
+        if names not in self._places:
+            known = {id(function): function for function in functions}
+            self._places = {names: [
+                *((namespace.set, name, value) for namespace in set(self.namespaces.values())
+                  for name, value in namespace.held.items() if id(value) in known),
+                *((modules.held(m).__setitem__, name, function) for m in self._private for function in functions
+                  if getattr(modules.real_module(m), name := str(function.__name__), None) is function),
+            ]}  # fmt: skip
+        return self._places[names]
 
     def names_of(self, original: modules.Names) -> modules.Names:
         """The copy of a namespace of the user's, with what its copied functions mention."""
