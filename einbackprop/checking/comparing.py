@@ -6,13 +6,15 @@ whatever cancels inside. There is no absolute tolerance. What is beyond it diffe
 which share nothing with the complex step, contradict the user as well. What that means for the verdict on the gradient
 stands in `verdicts`.
 
-The complex step is as exact along a direction as it is at one entry, so that three directions in which each entry
-counts by its own rounding tell as much as all entries one by one; these are compared where something differs.
-Differences of the loss are not so exact: with them each entry is, of a large array a few.
+The complex step is as exact along a direction as it is at one entry, so that three directions in which each entry of
+all arrays counts by its own rounding tell as much as all entries one by one. Where something differs along one, each
+array has directions of its own, and a small one is compared entry by entry. Differences of the loss are not so exact:
+with them each entry is compared, of a large array a few.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -121,9 +123,49 @@ class _Probe:
         return gap / allowed if gap > 0 else 0.0
 
 
+def agree_together(reference: Reference, yours: Mapping[Path, Returned], rng: np.random.Generator) -> bool:
+    """Whether all of some gradients agree with the reference along directions through all of them.
+
+    Parameters
+    ----------
+    reference
+        Of the loss at this draw.
+    yours
+        The user's values by where the arrays stand in the state.
+    rng
+        Draws the directions.
+    """
+    if not reference.analytic:
+        return False
+    for directions in balanced(yours, rng):
+        sides = [yours[path].along(direction) for path, direction in directions.items()]
+        along = Slope(sum(side.value for side in sides), sum(side.error for side in sides))
+        if _Probe(None, np.zeros(0), along, reference.slope(directions)).excess > 1:
+            return False
+    return True
+
+
+def balanced(yours: Mapping[Path, Returned], rng: np.random.Generator) -> Iterator[dict[Path, np.ndarray]]:
+    """Directions in which what is off in any entry shows: each is weighed by its rounding, so that a small one is not
+    lost beside large ones. The second is the first backwards: of entries that tie for a maximum others rise alone then.
+    """
+    noise = {path: one.plain + one.eps * np.abs(one.values) for path, one in yours.items() if one.values.size}
+    largest = max((float(each.max()) for each in noise.values()), default=0.0)
+    least = FAINT * largest if 0 < largest < np.inf else np.inf  # where nothing is known all count alike
+    weights = {path: 1 / np.clip(each / least, 1.0, None) for path, each in noise.items()}
+
+    def drawn() -> dict[Path, np.ndarray]:
+        return {path: rng.uniform(0.5, 1.5, each.shape) * rng.choice([-1.0, 1.0], each.shape) * each
+                for path, each in weights.items()}  # fmt: skip
+
+    first = drawn()
+    yield from (first, {path: -direction for path, direction in first.items()}, drawn())
+
+
 def compare(
-    reference: Reference, path: Path, yours: Returned, rng: np.random.Generator, entries: int = ENTRIES
-) -> Outcome:
+    reference: Reference, path: Path, yours: Returned, rng: np.random.Generator, entries: int = ENTRIES,
+    *, agrees: bool = False,
+) -> Outcome:  # fmt: skip
     """Compare one gradient with the reference, at the reference's state.
 
     Parameters
@@ -138,6 +180,8 @@ def compare(
         Draws the entries and directions of large arrays.
     entries
         Up to so many entries an array is not large, and all are compared.
+    agrees
+        Whether it is known to agree along directions with others: then its largest entry is compared, and another one.
     """
     size = yours.values.size
     if not size:
@@ -147,8 +191,14 @@ def compare(
         return [_probe(reference, path, yours, index, direction) for index, direction in chosen]
 
     probes: list[_Probe] = []
-    if size > SAMPLED and reference.analytic:
-        probes = probed(_balanced(yours, rng, entries))
+    if agrees:
+        probes = probed(_sample(yours, rng, min(entries, 2)))
+        agrees = all(probe.excess <= 1 for probe in probes)
+    if not agrees and size > SAMPLED and reference.analytic:
+        ways = ((None, directions[path]) for directions in balanced({path: yours}, rng))
+        probes = probed(chain(_sample(yours, rng, min(entries, SAMPLED)), ways))
+    elif not agrees:
+        probes = []
     if not probes or (size <= entries and any(probe.excess > 1 for probe in probes)):
         probes = probed(_directions(yours.values.shape, rng, entries))
     suspects = sorted((p for p in probes if p.excess > 1), key=lambda p: -p.excess)[:SETTLED]
@@ -206,24 +256,13 @@ def _directions(
         yield None, rng.normal(size=shape)
 
 
-def _balanced(
-    yours: Returned, rng: np.random.Generator, entries: int
-) -> Iterator[tuple[tuple[int, ...] | None, np.ndarray]]:
-    """A sample of entries, the largest among them, and directions in which what is off in any entry shows.
-
-    Each entry is weighed by its rounding, so that a small one is not lost beside large ones; the second direction is
-    the first one backwards: of entries that tie for a maximum, those that rise alone are others then.
-    """
+def _sample(
+    yours: Returned, rng: np.random.Generator, count: int
+) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
+    """Some entries of an array, the largest among them."""
     size, shape = yours.values.size, yours.values.shape
-    values = np.abs(yours.values).ravel()
-    chosen = {int(np.argmax(values)), *rng.choice(size, min(SAMPLED, entries) - 1, replace=False).tolist()}
-    yield from _units(shape, sorted(chosen))
-    noise = yours.plain.ravel() + yours.eps * values
-    weights = 1 / np.clip(noise, FAINT * noise.max(), None) if 0 < noise.max() < np.inf else np.ones(size)
-    weights /= weights.max()
-    first, other = (rng.uniform(0.5, 1.5, size) * rng.choice([-1.0, 1.0], size) * weights for _ in range(2))
-    for direction in (first, -first, other):
-        yield None, direction.reshape(shape)
+    largest = int(np.argmax(np.abs(yours.values)))
+    yield from _units(shape, sorted({largest, *rng.choice(size, min(count, size) - 1, replace=False).tolist()}))
 
 
 def _units(shape: tuple[int, ...], places: Iterable[int]) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:

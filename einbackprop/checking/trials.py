@@ -17,7 +17,7 @@ from einbackprop.world import Raised
 
 from .answers import User, rehearse
 from .certifying import FEW, Reference
-from .comparing import Outcome, affordable, compare
+from .comparing import Outcome, affordable, agree_together, compare
 from .draws import Draw, Drawing
 from .matching import Target
 from .problems import Problem, targets_of, with_arrays
@@ -101,9 +101,12 @@ def compare_all(
               and all(outcome.found != "differs" for _, outcome in history[t.name])]
     returned = user.returned(draw.state, wanted, drawing.rng)
     entries = affordable(reference.method, lines) if lines else 1
+    doing("comparing the gradients")
+    agree = len(wanted) > 0 and agree_together(
+        reference, {target.path: returned[target.name] for target in wanted}, drawing.rng)  # fmt: skip
     for target in wanted:
         doing(f"comparing the gradient of {target.name}")
-        outcome = compare(reference, target.path, returned[target.name], drawing.rng, entries)
+        outcome = compare(reference, target.path, returned[target.name], drawing.rng, entries, agrees=agree)
         history[target.name].append((draw, outcome))
     if reference.coarse == np.finfo(float).eps:
         user.narrow_loss = ()

@@ -65,6 +65,8 @@ class Hand:
         Single numbers of floating point that the function has computed or was given.
     words : tuple of tuple of str
         Strings that stand for the same kind of thing: those that one function has, the keys of one dict.
+    labels : tuple of str
+        Vectors of whole numbers, which may pick entries of other arrays.
     """
 
     shapes: Mapping[str, Shape]
@@ -82,6 +84,7 @@ class Hand:
     makes_object: bool = False
     scalars: tuple[str, ...] = ()
     words: tuple[tuple[str, ...], ...] = ()
+    labels: tuple[str, ...] = ()
 
     def accepts(self, function: str, count: int) -> bool:
         """Whether one of the functions may be given so many arguments."""
@@ -186,7 +189,13 @@ def hand_of(
         {text: taken_by(function.__code__, function.__defaults__ or ()) for text, function in own.items()},
         scalars=tuple(sorted(floating(numbers, variables), key=lambda text: text not in spelled)[:MOST_SCALARS]),
         words=tuple(words_of(own.values(), every.values())),
+        labels=tuple(text for text in near if len(arrays[text]) == 1 and is_of_whole_numbers(every.get(text)))[:FEW],
     )
+
+
+def is_of_whole_numbers(held: Any) -> bool:
+    """Whether a value is an array of integers."""
+    return is_array(held) and held.dtype.kind in "iu"
 
 
 def words_of(functions: Iterable[Any], values: Iterable[Any]) -> Iterator[tuple[str, ...]]:

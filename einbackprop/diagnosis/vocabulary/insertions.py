@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from heapq import nsmallest
+from itertools import islice, permutations
 from typing import Any
 
 from einbackprop.diagnosis.vocabulary.compounds import (
@@ -31,6 +32,8 @@ from einbackprop.diagnosis.vocabulary.trees import (
 NEAR, FEW, MOST, LEAST = 6, 4, 60, 2.3
 NEAREST_ONES, USUAL = 14, 2.4
 """Arrays of which edits are made, and what those cost at most."""
+MOST_COUNTERS, MOST_PAIRS = 2, 30
+"""Counters that pick an entry, and pairs of indices that do, at most."""
 MISSING = "a missing statement"
 """What the mistake is about where one stands nowhere."""
 IN_PLACE = (ast.Add, ast.Sub, ast.Mult, ast.Div)
@@ -135,7 +138,9 @@ def masked(name: str, hand: Hand) -> Iterator[tuple[ast.stmt, float]]:
 
 
 def scattered(name: str, hand: Hand) -> Iterator[tuple[ast.stmt, float]]:
-    """Lines that change the entries of an array that an index picks: ``dscores[np.arange(N), y] -= 1``."""
+    """Lines that change the entries of an array that an index picks: ``dscores[np.arange(N), y] -= 1``, or that one or
+    two numbers pick: ``g[y[0]] -= 1``.
+    """
     shape = hand.shapes[name]
     counts = [size for size in hand.sizes if hand.is_count(size)][:FEW]
     vectors = [other for other, theirs in hand.shapes.items() if len(theirs) == 1 and other != name][:FEW]
@@ -146,12 +151,32 @@ def scattered(name: str, hand: Hand) -> Iterator[tuple[ast.stmt, float]]:
             place = written(subscript(parsed(name), ast.Tuple([rows, index], ast.Load())))
             yield ast.AugAssign(place, ast.Sub(), number(1)), cost
             yield ast.AugAssign(place, ast.Add(), number(1)), cost + 0.3
+    for rank, picked in enumerate(picks(hand, len(shape))):
+        place = written(subscript(parsed(name), picked))
+        yield ast.AugAssign(place, ast.Sub(), number(1)), 2.8 + NEAREST * rank
+        yield ast.AugAssign(place, ast.Add(), number(1)), 3.1 + NEAREST * rank
     function = attribute(attribute(parsed(hand.numpy), "add"), "at")
     for rank, (index_name, own) in enumerate(hand.shapes.items()):
         wanted = (*own, *shape[1:])
         for added in [text for text, theirs in hand.shapes.items() if own and theirs == wanted and text != index_name]:
             line = call(function, [parsed(name), parsed(index_name), parsed(added)])
             yield ast.Expr(line), 2.9 + NEAREST * rank
+
+
+def picks(hand: Hand, axes: int) -> list[ast.expr]:
+    """Indices of one entry of an array, or of a row: labels of the round and of those beside it, the first and the
+    last, the counter, and of matrices pairs of these.
+    """
+    names = (parsed(text) for text in hand.sizes if text.isidentifier() and not hand.is_count(text))
+    counters = list(islice(names, MOST_COUNTERS))
+    labels = [parsed(text) for text in hand.labels]
+    beside = [binary(one, sign, number(1)) for one in counters[:1] for sign in "+-"]
+    places = [*counters[:1], *beside, number(0), number(-1), *counters[1:]]
+    picked: list[ast.expr] = [*(subscript(one, place) for one in labels for place in places), *counters]
+    if axes < 2:
+        return picked
+    pairs = list(permutations(picked, 2))
+    return [*picked, *(ast.Tuple([*pair], ast.Load()) for pair in pairs[:MOST_PAIRS])]
 
 
 def guarded(statement: Any, hand: Hand) -> Iterator[Edit]:
