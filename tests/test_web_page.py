@@ -280,6 +280,29 @@ def test_a_package_that_pyodide_has_is_fetched(page: Page) -> None:
     assert "= 7" in page.value("document.querySelector('#result .letters').textContent")
 
 
+COUNTED = """
+import numpy as np
+
+rng = np.random.default_rng(0)
+X, y, rows = rng.normal(size=(9, 4)), rng.normal(size=9), rng.integers(0, 3, size=9)
+W = rng.normal(size=(3, 4))
+
+
+def loss(W):
+    return np.sum((np.sum(W[rows] * X, axis=1) - y) ** 2)
+
+
+def gradient(W):
+    d = 2 * (np.sum(W[rows] * X, axis=1) - y)[:, None] * X
+    return np.stack([np.bincount(rows, column, 3) for column in d.T], axis=1)
+"""
+
+
+def test_positions_of_64_bits_are_taken_where_those_of_a_browser_have_32(page: Page) -> None:
+    paste(page, COUNTED)
+    settled(page, "right")
+
+
 def test_code_reaches_no_other_address(page: Page, tmp_path: Path) -> None:
     code = ("import js\nx = 1.0\nrequest = js.XMLHttpRequest.new()\n"
             "request.open('GET', '{}worker.js', False)\nrequest.send()\n")  # fmt: skip

@@ -17,6 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from einbackprop.checking import reports
 from einbackprop.checking.problems import place_of
 from einbackprop.checking.source_edits import rewritten
@@ -58,6 +60,24 @@ LACKING: tuple[tuple[type[BaseException], str, str], ...] = (
     (EOFError, "", "nobody can be asked for input here: put the value in the code"),
 )  # fmt: skip
 """What code may need that a browser has not: the error that it meets, a part of its message, and what to do."""
+
+
+def counting(function: Callable[..., Any], place: int) -> Callable[..., Any]:
+    """A function of NumPy's that takes 64-bit integers as positions or counts, in an argument at a place, where those
+    of this Python have 32 bits, as in a browser: NumPy refuses these, though ``rng.integers`` gives them.
+    """
+    @functools.wraps(function)
+    def counted(*arguments: Any, **keywords: Any) -> Any:
+        given = [one.astype(np.intp) if n == place and isinstance(one, np.ndarray) and one.dtype == np.int64 else one
+                 for n, one in enumerate(arguments)]  # fmt: skip
+        return function(*given, **keywords)
+
+    return counted
+
+
+if np.dtype(np.intp).itemsize < np.dtype(np.int64).itemsize:
+    for called, at in (("bincount", 0), ("repeat", 1), ("unravel_index", 0), ("ravel_multi_index", 0)):
+        setattr(np, called, counting(getattr(np, called), at))
 
 
 def answered(request: str) -> str:
