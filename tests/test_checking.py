@@ -12,6 +12,7 @@ import pytest
 from controls import CONTROLS, LABELS, ONE_HOT, TARGETS, ZEROS, Control, W, X, squares, squares_gradient
 from sampling import THOROUGH, some
 
+from einbackprop.checking import deciding, solving
 from einbackprop.checking.reports import Report
 from einbackprop.checking.solving import check
 from einbackprop.checking.texts import ranges
@@ -137,6 +138,16 @@ def test_a_loss_of_many_lines_runs_along_few_directions(off: float) -> None:
     assert item.index == (7, 9) or not off
     assert any("every entry; of arrays above 31 entries 6 of them and 3 random directions" in said
                for said in report.assumptions), report
+
+
+def test_slow_code_keeps_what_it_showed_of_narrow_dtypes(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[deciding.Decision] = []
+    decide = deciding.decide
+    monkeypatch.setattr(deciding, "SLOW", 0)
+    monkeypatch.setattr(solving, "decide", lambda *asked: found.append(decide(*asked)) or found[-1])
+    assert check(squares, squares_gradient, W, X)
+    assert found[0].entries == 1
+    assert found[0].trial.user.narrow == found[0].trial.user.narrow_loss == ()
 
 
 def test_arguments_are_not_changed() -> None:

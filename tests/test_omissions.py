@@ -270,6 +270,33 @@ def test_the_line_is_the_one_that_people_would_write(source: str, line: str, wri
     assert found.message.startswith("a line is missing: ")
 
 
+ENDS = """
+import numpy as np
+
+def loss(first, last, E, y):
+    s, r = first + E[0], last + E[-1]
+    return np.log(np.exp(s).sum()) - s[y[0]] + np.log(np.exp(r).sum()) - r[y[-1]]
+
+def gradients(first, last, E, y):
+    s, r = np.exp(first + E[0]), np.exp(last + E[-1])
+    g = {"first": np.zeros(len(first)), "last": np.zeros(len(last))}
+    g["first"] += s / s.sum()
+    g["first"][y[0]] -= 1
+    g["last"] += r / r.sum()
+    g["last"][y[-1]] -= 1
+    return g["first"], g["last"]
+"""
+
+
+@pytest.mark.parametrize(("before", "line"), [
+    ('g["first"] += s / s.sum()', 'g["first"][y[0]] -= 1'), ('g["last"] += r / r.sum()', 'g["last"][y[-1]] -= 1')])
+def test_a_count_that_is_lost_at_one_entry_is_put_back(before: str, line: str) -> None:
+    module = module_of(without(ENDS, f"    {line}"), "omission")
+    given = rng.standard_normal(4), rng.standard_normal(4), rng.standard_normal((5, 4)), np.array([2, 0, 3, 1, 0])
+    (found,) = [item for item in check(module.loss, module.gradients, *given, wrt=(0, 1)).findings if item.line]
+    assert found.write == f"{before}\n{line}"
+
+
 @pytest.mark.parametrize(
     ("source", "was", "now", "said"),
     [
@@ -340,7 +367,7 @@ def test_two_lines_that_are_missing_at_one_place_are_written_together() -> None:
     (found,) = [item for item in checked(twice, NETWORK).findings if item.line]
     assert found.write is not None
     assert {*found.write.split("\n")} == {
-        "grads['b1'] = dh.sum(axis=0)", "grads['b2'] = ds.sum(axis=0)", "return grads",
+        'grads["b1"] = dh.sum(axis=0)', 'grads["b2"] = ds.sum(axis=0)', "return grads",
     }  # fmt: skip
     assert {item.verdict for item in checked(with_writes(twice, [found]), NETWORK).gradients} == {"right"}
 

@@ -81,6 +81,10 @@ class Text:
         found = [quote for quote, _ in re.findall(r"""(?<=[\[(,=])[ ]*f?(['"])(?!\1)([\w{}]*)\1""", self.text)]
         return max("'\"", key=found.count)
 
+    def requoted(self, code: str) -> str:
+        """Code as Python writes it, with these quotes."""
+        return code.replace("'", self.quote) if '"' not in code else code
+
     def changed(self, replacements: Sequence[Replacement]) -> str:
         """The text with its parts replaced."""
         text = self.text
@@ -319,8 +323,7 @@ def _spelled(source: Text, old: ast.expr, new: ast.expr, inner: bool) -> str:
             held.append(f"({text})" if _needs(kept, text) and inner else text)
             return ast.Name(f"{HELD}{len(held) - 1}_", ast.Load())
 
-    made = ast.unparse(Holding().visit(copy.deepcopy(new)))
-    made = made.replace("'", source.quote) if '"' not in made else made
+    made = source.requoted(ast.unparse(Holding().visit(copy.deepcopy(new))))
     return re.sub(f"{HELD}(\\d+)_", lambda name: held[int(name.group(1))], made)
 
 

@@ -343,8 +343,10 @@ def code_of(statement: ast.stmt) -> str:
 
 def written(repair: Repair) -> str:
     """What to write instead, in the user's spelling: comments, spacing and line breaks are kept."""
-    new = new_statements(repair)
-    plain = "\n".join(own_text(repair, part) or code_of(ast.fix_missing_locations(part)) for part in new)
+    new, source = new_statements(repair), Text(statements_of(repair.site.file).text)
+    plain = "\n".join(
+        own_text(repair, part) or source.requoted(code_of(ast.fix_missing_locations(part))) for part in new
+    )
     changed = edited_text(repair.site.file, [(repair.statement.lineno, plain)])
     if changed is None or len(new) != 1 or hasattr(new[0], "body"):
         return plain
