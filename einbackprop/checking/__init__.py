@@ -4,8 +4,8 @@ What is asked: `problems` (two functions of a state), `naming` and `matching` (w
 `unfinished` (the loss of a function whose gradients stop with an error).
 The black box, which reads no code and imports `world` and `core` alone: `deciding` runs it; `draws` makes states,
 `certifying` and `analytic` run the loss there (complex step, differences, rounding), `comparing` compares the two at
-one state, where `answers` runs the gradients, and `trials` gathers that of all states into facts; `deciding` also looks
-for clipping, which excuses a difference.
+one state, along directions through all gradients first, where `answers` runs these, and `trials` gathers that of all
+states into facts; `deciding` also looks for clipping, which excuses a difference.
 The verdict: `verdicts`, one table of facts; nothing else makes or changes one.
 What can add facts: `elsewhere` (other sizes), what `diagnosis` reads and proves, at the sizes of `shrinking` where the
 code runs many statements, `guards` (what a loss adds before a logarithm), and `relations` (what a gradient is instead).

@@ -2,9 +2,9 @@
 
 ``decide`` takes a problem and gives a ``Decision``, from which a whole report can be made: the table of `verdicts`
 takes these facts, and whatever comes after can but add facts of other kinds. The order is such that the end of the time
-finds verdicts: the functions are rehearsed, states are drawn, every gradient is compared along a few directions if
-there is a limit, then entry by entry; at last, what may excuse a difference is looked for: gradients that are clipped
-before they are returned, entry by entry or by their norm, as recurrent networks do, are right but where that acts.
+finds verdicts: the functions are rehearsed, states are drawn, every gradient is compared along a few directions if the
+code is long, then by more; at last, what may excuse a difference is looked for: gradients that are clipped before they
+are returned, entry by entry or by their norm, as recurrent networks do, are right but where that acts.
 """
 
 from collections.abc import Mapping, Sequence
