@@ -29,7 +29,7 @@ from .opening import opened, with_guards_open
 from .proposal import Proposal
 from .roots import MEASURED, stands_in
 from .round_measures import root_of
-from .round_questions import Rounds, of_seeds
+from .round_questions import Rounds
 from .search import NOT_CHECKED
 from .step_questions import StepSearch
 from .steps import STEP
@@ -191,10 +191,10 @@ def of_statements(script: Script, flats: Sequence[Flat], source: str, again: Aga
 
 def of_seeded(script: Script, source: str, again: Again) -> list[Proposal]:
     """What is asked of the backward from where it begins, perhaps by what stands under the main guard."""
-    found = list(of_seeds(script, source, again))
+    found = list(Rounds(script, source, again).seeded())
     if found or (text := opened(source)) is None:
         return found
-    return list(of_seeds(script_of(parse_python(text.whole)), text.whole, again))
+    return list(Rounds(script_of(parse_python(text.whole)), text.whole, again).seeded())
 
 
 def has_no_loss(found: Sequence[Proposal], search: StepSearch) -> bool:

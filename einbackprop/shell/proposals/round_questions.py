@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from einbackprop.core.collecting import grouped
 from einbackprop.core.nesting import leaves
 from einbackprop.core.progress import in_time
 from einbackprop.core.records import dataclass
@@ -97,19 +98,13 @@ class Rounds:
         these inner ones, and then those that take less time: one that makes many steps follows no gradient, and takes
         longest.
         """
-        script, tree = self.script, parse_python(self.source)
-        possible = [one for one in rounds(script) if changes_something(one, tree)]
-        updaters = updaters_of(script)
-        ranks = {id(one): len({*parts_of(one.body, script, updaters)}) for one in possible}
         found: list[Found] = []
         with ExitStack() as stack:
             for rank in (2, 1, 0):
                 if any(one.descent.is_sure and one.descent.loss.named for one in found):
                     break  # what only computes, or only updates, would follow a loss by chance
-                flats = [one for one in possible if ranks[id(one)] == rank]
                 begun = time.monotonic()
-                timed = list(_timed(flats, script, self.source, self.again, stack, self.name))
-                for seconds, search in sorted(timed, key=lambda one: (around(one[1].flat, flats), one[0])):
+                for seconds, search in self._timed(rank, stack):
                     left = SECONDS - (time.monotonic() - begun)
                     if left < 0 or (found and seconds * EVALUATIONS > SECONDS):
                         break
@@ -117,8 +112,39 @@ class Rounds:
                     if descent is not None and descent.loss.named and not descent.agreeing:
                         descent = in_time("a seed", partial(search.as_passed_on, descent, self.name), descent, left)
                     if step is not None and descent is not None:
-                        found.append(Found(replace(search, call=step.call), descent, rank, possible.index(search.flat)))
+                        place = self.possible.index(search.flat)
+                        found.append(Found(replace(search, call=step.call), descent, rank, place))
         return found
+
+    def seeded(self) -> Iterator[Proposal]:
+        """What is asked by the first round whose backward can be seeded, since its loss is written nowhere."""
+        begun = time.monotonic()
+        with ExitStack() as stack:
+            for _, search in itertools.chain.from_iterable(self._timed(rank, stack) for rank in (2, 1)):
+                left = SECONDS - (time.monotonic() - begun)
+                seed = partial(search.of_seed, self.source, self.name)
+                asked = in_time("a seed", seed, None, left) if left > 0 else None
+                if asked is not None:
+                    yield asked
+                    return
+
+    @cached_property
+    def possible(self) -> list[Flat]:
+        """The rounds that change something."""
+        tree = parse_python(self.source)
+        return [one for one in rounds(self.script) if changes_something(one, tree)]
+
+    @cached_property
+    def by_rank(self) -> dict[int, list[Flat]]:
+        """The same by how much of a step of training stands in each."""
+        updaters = updaters_of(self.script)
+        return grouped((len({*parts_of(one.body, self.script, updaters)}), one) for one in self.possible)
+
+    def _timed(self, rank: int, stack: ExitStack) -> list[tuple[float, RoundSearch]]:
+        """The rounds of a rank in the order in which they are tried, with the seconds that each takes."""
+        flats = self.by_rank.get(rank, [])
+        timed = list(_timed(flats, self.script, self.source, self.again, stack, self.name))
+        return sorted(timed, key=lambda one: (around(one[1].flat, flats), one[0]))
 
 
 class Found(NamedTuple):
@@ -138,25 +164,6 @@ class Found(NamedTuple):
         depth = -1 if loop is None else len(loops_around(loop, tree))
         is_training = self.rank == 2 and (descent.loss.named or descent.agreeing > 0)
         return is_training, descent.agreeing, descent.loss.named, depth
-
-
-def of_seeds(script: Script, source: str, again: Again) -> Iterator[Proposal]:
-    """What is asked by the first round whose backward can be seeded, since its loss is written nowhere, in the order of
-    `Rounds`.
-    """
-    name, tree = "step" if "step" not in script.words else "one_step", parse_python(source)
-    possible = [one for one in rounds(script) if changes_something(one, tree)]
-    updaters, begun = updaters_of(script), time.monotonic()
-    with ExitStack() as stack:
-        for rank in (2, 1):
-            flats = [one for one in possible if len({*parts_of(one.body, script, updaters)}) == rank]
-            timed = list(_timed(flats, script, source, again, stack, name))
-            for _, search in sorted(timed, key=lambda one: (around(one[1].flat, flats), one[0])):
-                left = SECONDS - (time.monotonic() - begun)
-                asked = in_time("a seed", partial(search.of_seed, source, name), None, left) if left > 0 else None
-                if asked is not None:
-                    yield asked
-                    return
 
 
 def around(flat: Flat, flats: Sequence[Flat]) -> int:
