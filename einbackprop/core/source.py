@@ -9,6 +9,7 @@ import contextlib
 import functools
 import linecache
 import os
+import re
 import sys
 import threading
 import warnings
@@ -224,6 +225,15 @@ def is_one_return(node: ast.stmt) -> bool:
         return False
     body = [n for n in node.body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
     return len(body) == 1 and isinstance(body[0], ast.Return)
+
+
+def root_of(text: str) -> str:
+    """The name that an expression of names, attributes and entries begins with.
+
+    >>> root_of("net.layers[0].W"), root_of("dx[i]")
+    ('net', 'dx')
+    """
+    return re.split(r"[.\[]", text, maxsplit=1)[0]
 
 
 def first_line(node: ast.AST) -> int:

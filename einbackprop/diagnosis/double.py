@@ -19,6 +19,7 @@ import numpy as np
 
 from einbackprop.core.collecting import grouped
 from einbackprop.core.records import dataclass
+from einbackprop.core.source import root_of
 from einbackprop.diagnosis.experiments import Array, Both, Gradients, Made, flat
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.likelihood import Repair
@@ -300,8 +301,3 @@ def without_values(repairs: Sequence[Repair], known: set[Site]) -> list[Pair]:
     ordered = iter(sorted((pair for _, pair in pairs), key=cost_of_pair))
     turns = zip(ordered, ordered, by_statement, strict=False)
     return list(dict.fromkeys(pair for turn in turns for pair in turn))
-
-
-def root_of(target: str) -> str:
-    """The name that a target begins with: of ``dx[i]`` that of dx."""
-    return target.split("[")[0].split(".")[0]

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from einbackprop.diagnosis.double import root_of
+from einbackprop.core.source import root_of
 from einbackprop.diagnosis.experiments import Both, EndlessError, Shift, limited
 from einbackprop.diagnosis.holes import Hole, carries, earlier, holes, places, updates
 from einbackprop.diagnosis.hooks import Site

@@ -15,8 +15,9 @@ from typing import Literal
 import numpy as np
 
 from einbackprop.core.records import dataclass
+from einbackprop.core.source import root_of
 from einbackprop.diagnosis.blocks import LOOPS, NESTED
-from einbackprop.diagnosis.double import is_rebound, root_of
+from einbackprop.diagnosis.double import is_rebound
 from einbackprop.diagnosis.experiments import CLOSE, Made
 from einbackprop.diagnosis.repair import Round
 from einbackprop.diagnosis.suspects import Suspect, arrays_of

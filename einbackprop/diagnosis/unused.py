@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from einbackprop.diagnosis.double import root_of
+from einbackprop.core.source import root_of
 from einbackprop.diagnosis.likelihood import Repair, key_of
 from einbackprop.diagnosis.localization import Localization
 from einbackprop.diagnosis.repair import TIERS, Round

@@ -18,6 +18,7 @@ import numpy as np
 from einbackprop.core.collecting import grouped
 from einbackprop.core.nesting import attributes_of
 from einbackprop.core.records import dataclass
+from einbackprop.core.source import root_of
 from einbackprop.diagnosis.vocabulary.trees import OPERANDS, parsed
 from einbackprop.world.ownership import is_users_class, is_users_function
 
@@ -211,7 +212,7 @@ def words_of(functions: Iterable[Any], values: Iterable[Any]) -> Iterator[tuple[
 def floating(numbers: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
     """The numbers of floating point among some that stand in variables, or in their entries."""
     return [text for text, held in numbers.items() if isinstance(held, float | np.floating)
-            and re.split(r"\W", text)[0] in variables]  # fmt: skip
+            and root_of(text) in variables]  # fmt: skip
 
 
 def taken_by(code: CodeType, defaults: Sized) -> range:

@@ -15,7 +15,7 @@ from functools import cached_property
 
 from einbackprop.core.progress import in_time
 from einbackprop.core.records import dataclass
-from einbackprop.core.source import callee, parse_python, replace_statements
+from einbackprop.core.source import callee, parse_python, replace_statements, root_of
 from einbackprop.errors import ScriptError
 
 from .arguments import Resolver, argument_of
@@ -27,7 +27,6 @@ from .function_questions import FunctionSearch
 from .invention import Term
 from .opening import with_guards_open
 from .proposal import Proposal
-from .round_measures import root_of
 from .trials import Trials
 from .updates import update_of
 

@@ -16,7 +16,7 @@ from einbackprop.checking.functions import without
 from einbackprop.core.nesting import label
 from einbackprop.core.progress import in_time
 from einbackprop.core.records import dataclass
-from einbackprop.core.source import callee, parse_python
+from einbackprop.core.source import callee, parse_python, root_of
 
 from ..questions import Question
 from .arguments import Resolver, arguments_in, united
@@ -147,7 +147,7 @@ class FunctionSearch(Search):
         """
         roots = found.question.wrt if found.question is not None else ()
         is_made = any(MADE in note for note in found.notes) and re.search(r"= .*\brandom\.", found.setup)
-        return bool(is_made) and not found.is_likely and any(re.split(r"\W", root)[0] in self.names for root in roots)
+        return bool(is_made) and not found.is_likely and any(root_of(root) in self.names for root in roots)
 
     def _both(self, resolver: Resolver, item: Definition) -> Proposal | None:
         """One function that returns a loss and its gradients; of what an expression gives it where it is that of

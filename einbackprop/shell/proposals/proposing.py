@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from einbackprop.core.progress import in_time, limited
-from einbackprop.core.source import parse_python
+from einbackprop.core.source import parse_python, root_of
 from einbackprop.errors import ScriptError
 
 from ..questions import Question
@@ -28,7 +28,6 @@ from .mending import mended, stopped_in
 from .opening import opened, with_guards_open
 from .proposal import Proposal
 from .roots import MEASURED, stands_in
-from .round_measures import root_of
 from .round_questions import Rounds
 from .search import NOT_CHECKED
 from .step_questions import StepSearch

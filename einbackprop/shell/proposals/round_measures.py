@@ -18,7 +18,7 @@ import numpy as np
 
 from einbackprop.core.nesting import label, leaves
 from einbackprop.core.records import dataclass
-from einbackprop.core.source import callee, parse_python, substituted
+from einbackprop.core.source import callee, parse_python, root_of, substituted
 
 from .arguments import LONGEST, OUTPUT, Resolver, argument_of, free_names, is_data
 from .candidates import GRADIENTS, LOSS, TRAINED
@@ -346,11 +346,6 @@ class RoundMeasures:
 def last_word(text: str) -> str:
     """The last name in an expression: ``output`` of ``net.output``, ``outputs`` of ``net.outputs[2]``."""
     return str(re.findall(r"[^\W\d]\w*", text)[-1])
-
-
-def root_of(text: str) -> str:
-    """The first name in an expression: ``net`` of ``net.layers[0].W``."""
-    return str(re.split(r"[.\[]", text, maxsplit=1)[0])
 
 
 def among(text: str) -> str:

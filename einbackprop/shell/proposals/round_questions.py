@@ -18,7 +18,7 @@ from einbackprop.core.collecting import grouped
 from einbackprop.core.nesting import leaves
 from einbackprop.core.progress import in_time
 from einbackprop.core.records import dataclass
-from einbackprop.core.source import callee, parse_python, substituted
+from einbackprop.core.source import callee, parse_python, root_of, substituted
 from einbackprop.core.visible import listed
 from einbackprop.errors import ScriptError
 
@@ -33,7 +33,7 @@ from .losses import is_number
 from .proposal import NO_LOSS, Proposal
 from .rates import Rates, alike, rates_in
 from .roots import stands_in
-from .round_measures import RoundMeasures, among, root_of
+from .round_measures import RoundMeasures, among
 from .search import NOT_CHECKED, Search
 from .seeds import PAIRS, Seeded, held_in, seeded, with_seed
 from .step_questions import said_of
