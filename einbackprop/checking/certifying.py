@@ -35,7 +35,7 @@ Directions = Mapping[Path, np.ndarray]
 
 STEP = 2.0**-80  # of the complex step, relative to what moves
 AMPLIFICATION = 64.0  # well above the rounding that is there anyway, well below any nonlinearity
-SAMPLES, FEW = 6, 3  # noisy runs that show what rounding does: at the first state, and at others or in slow code
+SAMPLES, FEW, FEWEST = 6, 3, 2  # noisy runs that show what rounding does: at the first state, at others, of slow code
 LEVELS = 10
 FIRST_STEP = 2.0**-3
 FINE = 2.0**-15  # of the first step

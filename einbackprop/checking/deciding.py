@@ -21,7 +21,7 @@ from ..errors import CodeError
 from ..world import Runner
 from . import answers
 from .answers import User
-from .certifying import FEW
+from .certifying import FEWEST
 from .comparing import ENTRIES, MOST_LINES, SAMPLED, affordable
 from .draws import Draw, Drawing
 from .matching import Target
@@ -152,7 +152,7 @@ def _compare(decision: Decision, seed: int, has_limit: bool) -> None:
     decision.history = {target.name: [] for target in targets}
     _, told = counted(partial(user.loss, duplicate(state)))
     lines = max(told * len(targets), 1)
-    user.samples = FEW if told > SLOW else user.samples
+    user.samples = FEWEST if told > SLOW else user.samples
     is_long = told > SLOW or lines * SAMPLED > MOST_LINES  # directions tell as much as few entries do
     known = user.survived, user.samples, user.narrow, user.narrow_loss
     if is_long or (has_limit and lines > BRIEF):

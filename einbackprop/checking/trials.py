@@ -110,7 +110,7 @@ def compare_all(
         history[target.name].append((draw, outcome))
     if reference.coarse == np.finfo(float).eps:
         user.narrow_loss = ()
-    user.survived, user.samples = user.survived or reference.analytic, FEW
+    user.survived, user.samples = user.survived or reference.analytic, min(user.samples, FEW)
     return reference.method
 
 
