@@ -71,12 +71,22 @@ def is_left_out(search: Round) -> bool:
     ``g['b'] += …`` is beside ``g['W'] = …``, and nothing to its own.
     """
     for site in (table.suspect.site for table in search.alone):
-        if isinstance(site.statement, ast.Assign) and site.target != root_of(site.target):
-            added = {ast.unparse(node.target) for node in ast.walk(site.function) if isinstance(node, ast.AugAssign)}
-            beside = {root_of(text) for text in added if text != root_of(text)}
-            if site.target not in added and root_of(site.target) in beside:
+        targets = site.statement.targets if isinstance(site.statement, ast.Assign) else []
+        if any(is_part(target) and ast.unparse(target) == site.target for target in targets):
+            nodes = [node.target for node in ast.walk(site.function) if isinstance(node, ast.AugAssign)]
+            beside = {root_of(ast.unparse(target)) for target in nodes if is_part(target)}
+            if site.target not in map(ast.unparse, nodes) and root_of(site.target) in beside:
                 return True
     return False
+
+
+def is_part(target: ast.expr) -> bool:
+    """Whether a target is one of several arrays that something holds, ``g['W']``, ``net.W`` or ``grads[l]``, and not
+    some entries of an array, ``dx[mask > 0]``."""
+    if isinstance(target, ast.Attribute):
+        return True
+    whole = ast.Constant | ast.Name | ast.UnaryOp | ast.BinOp
+    return isinstance(target, ast.Subscript) and isinstance(target.slice, whole)
 
 
 def of_updates(search: Round) -> Repair | None:
