@@ -235,8 +235,39 @@ def test_a_hint_keeps_the_answer_back(page: Page) -> None:
     choose(page, "hint", "2")
     page.wait("document.querySelector('.below')?.textContent === 'A mistake is here.'")
     assert "expected" not in page.value("document.getElementById('result').textContent")
+    page.press("#link")
+    page.wait("location.hash.includes('hint=2')")
+    linked = page.value("location.hash")
     choose(page, "hint", "0")
     page.wait("!!document.querySelector('.repair')")
+    page.value("location.hash = ''")
+    page.value(f"location.hash = {linked!r}")  # a teacher's link keeps it back too
+    page.wait("document.querySelector('.below')?.textContent === 'A mistake is here.'")
+    choose(page, "hint", "0")
+
+
+def test_a_link_to_a_quiz_asks_the_same_and_tells_nothing_before(page: Page) -> None:
+    paste(page, MYNET)
+    settled(page, "right")
+    page.press("#tab-quiz")
+    page.wait("!!document.querySelector('.quiz .primary')")
+    page.press(".quiz .primary")
+    page.wait("!!document.querySelector('.quiz .asked')")
+    mistaken = page.value("sessionStorage.getItem('code')")
+    assert mistaken != MYNET
+    page.press("#link")
+    page.wait(f"{STATUS}.startsWith('the link is copied')")
+    assert "seed=" in page.value("location.hash")
+    page.value("window.old = true")
+    page.value("setTimeout(() => location.reload())")
+    page.wait("window.old === undefined && document.body?.classList.contains('concealed')")
+    assert page.value("getComputedStyle(document.getElementById('editor')).visibility") == "hidden"
+    page.wait("!!document.querySelector('.quiz .asked')", 90)
+    assert page.value("sessionStorage.getItem('code')") == mistaken
+    assert page.value("getComputedStyle(document.getElementById('editor')).visibility") == "visible"
+    page.press("#tab-check")
+    settled(page, "wrong")
+    assert page.value("location.hash") == ""
 
 
 def test_a_quiz_is_made_and_its_line_found(page: Page) -> None:

@@ -10,6 +10,7 @@ import functools
 import importlib.util
 import io
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -119,7 +120,8 @@ def _answer(work: Callable[..., Answer], asked: Answer) -> Answer:
     try:
         return work(**asked)
     except EinbackpropError as error:
-        return {"error": one_line(str(error)) + lacking(error), "marks": list(_stopped(error))}
+        said = re.sub(rf"\S*/{re.escape(NAME)}", NAME, one_line(str(error)))  # where it was written to says nothing
+        return {"error": said + lacking(error), "marks": list(_stopped(error))}
 
 
 def _told(fault: InternalFault) -> str:

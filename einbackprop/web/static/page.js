@@ -9,6 +9,7 @@ import { game, introduction, mark } from "./quiz.js";
 
 const PAUSE = 800; // milliseconds without a key before the code is asked again
 const TABS = ["check", "read", "derive", "quiz"];
+const OTHERS = 4; // how often another mistake is drawn where the same one comes again
 const VERDICTS = { 0: "right", 1: "wrong", 3: "undecided" }; // by the exit code
 const SLOW = 5; // seconds after which it is said how to end it
 const PATIENCE = 10000; // milliseconds after which what runs is ended where something else is asked
@@ -30,6 +31,8 @@ let broken = ""; // what is said of a link whose code cannot be read
 let right = null; // the code that a quiz was made of
 let mistaken = null; // and that code with the mistake
 let asked = false; // whether another one is to be made
+let wanted = null; // the level and the seed of the one that a link asks for
+let drawn = null; // those of the one that is on
 let playing = null; // the quiz that is on
 
 const editor = createEditor(at("editor"), {
@@ -128,7 +131,10 @@ async function round() {
   const source = JSON.stringify([code, question.setup]);
   if (source !== proposed) {
     const found = await python.ask({ ask: "propose", code, setup: question.setup });
-    if (found.error) return show(found);
+    if (found.error) {
+      document.body.classList.remove("concealed");
+      return show(found);
+    }
     proposed = source;
     question.offer(found.proposals);
     general = [...found.notes, ...found.said];
@@ -136,10 +142,11 @@ async function round() {
   notes([...general, ...question.notes]);
   const missing = question.missing(tab);
   if (missing.length) {
+    document.body.classList.remove("concealed");
     show({ html: "", marks: [] });
     return say("ready", `fill in: ${missing.join(", ")}`, "undecided");
   }
-  if (tab === "quiz") return play(code);
+  if (tab === "quiz") return play(code).finally(() => document.body.classList.remove("concealed"));
   const hint = tab === "check" ? { hint: Number(at("hint").value) } : {};
   const answer = await python.ask({ ask: tab, code, ...question.asked(tab), ...hint });
   if (editor.text === code) show(answer);
@@ -153,11 +160,18 @@ async function play(code) {
   }
   asked = false;
   say("running", "looking for a mistake …");
-  const [level, seed] = [at("level").value, Math.floor(Math.random() * 2 ** 32)];
-  const quiz = await python.ask({ ask: "quiz", code, level, seed, ...question.asked("quiz") });
-  if (quiz.error) return show(quiz);
+  const linkedTo = wanted;
+  wanted = null;
+  let quiz;
+  for (let tries = 0; tries < OTHERS; tries++) {
+    drawn = linkedTo ?? { level: at("level").value, seed: Math.floor(Math.random() * 2 ** 32) };
+    quiz = await python.ask({ ask: "quiz", code, ...drawn, ...question.asked("quiz") });
+    if (quiz.error) return show(quiz);
+    if (linkedTo || quiz.code !== mistaken) break;
+  }
   [right, mistaken] = [code, quiz.code];
   editor.setText(quiz.code);
+  history.replaceState(null, "", await linked()); // so that the page, loaded anew, asks the same and tells nothing
   proposed = JSON.stringify([quiz.code, question.setup]); // it asks what the code asked that is right
   const over = () => editor.mark([{ ...mark(quiz), below: below(mark(quiz)) }]);
   const element = game(quiz, {
@@ -258,6 +272,8 @@ function choose(name) {
     button.setAttribute("aria-selected", String(other === name));
     button.tabIndex = other === name ? 0 : -1;
   }
+  if (name !== "quiz" && drawn !== null) history.replaceState(null, "", location.pathname + location.search);
+  if (name !== "quiz") [wanted, drawn] = [null, null];
   at("result").setAttribute("aria-labelledby", `tab-${name}`);
   question.show(name);
 }
@@ -294,11 +310,24 @@ at("clear").addEventListener("click", () => {
   begin("");
   editor.focus();
 });
-at("link").addEventListener("click", async () => {
+
+/** The fragment of a link to what is on the page: of a quiz, to the same one. */
+async function linked() {
   const given = question.given;
   const more = Object.keys(given).length ? { ask: JSON.stringify(given) } : {};
-  history.replaceState(null, "", await fragmentOf({ code: editor.text, tab, ...more }));
-  await copy(location.href, "the link is copied; it holds the code itself");
+  if (isPlaying()) return fragmentOf({ code: right, tab, ...drawn, ...more });
+  if (tab === "check" && at("hint").value !== "0") more.hint = at("hint").value;
+  return fragmentOf({ code: editor.text, tab, ...more });
+}
+
+function isPlaying() {
+  return tab === "quiz" && drawn !== null && editor.text === mistaken;
+}
+
+at("link").addEventListener("click", async () => {
+  const words = isPlaying() ? "the link is copied: whoever opens it is asked for the line" : "the link is copied; it holds the code itself";
+  history.replaceState(null, "", await linked());
+  await copy(location.href, words);
 });
 
 // a line of the answer leads to the line of the code
@@ -308,11 +337,17 @@ at("result").addEventListener("click", (event) => {
 });
 
 /** Begin with some code, and what is asked of it, if that is known; or with none, of a link that cannot be read. */
-function begin(code, { tab: first, ask, broken: cut } = {}) {
+function begin(code, { tab: first, ask, broken: cut, hint, level, seed } = {}) {
   broken = cut ? "The link is cut or was changed: the code in it cannot be read." : "";
   question.forget();
   proposed = null;
   if (TABS.includes(first)) choose(first);
+  pick("hint", hint);
+  if (first === "quiz" && /^\d+$/.test(seed ?? "") && pick("level", level)) {
+    wanted = { level, seed: Number(seed) };
+    asked = true;
+    document.body.classList.add("concealed"); // the code that is right tells the answer
+  }
   try {
     question.take(JSON.parse(ask ?? "{}"));
   } catch {
@@ -320,6 +355,13 @@ function begin(code, { tab: first, ask, broken: cut } = {}) {
   }
   editor.setText(code);
   now();
+}
+
+/** Choose a value of a menu, if it has that; whether it has. */
+function pick(menu, value) {
+  const is = [...at(menu).options].some((option) => option.value === value);
+  if (is) at(menu).value = value;
+  return is;
 }
 
 const gallery = at("gallery");
