@@ -28,6 +28,11 @@ SECONDS, SHORTEST = 60.0, 10.0
 """How long the check of all questions takes that nobody asked by options, and that of one of them at most after that:
 then it ends with what there is."""
 
+LOOPS_OF_NOTEBOOKS = (
+    "; of a notebook the functions are looked at, not what its cells do outside of them: check the script that "
+    "`jupyter nbconvert --to script` writes of it"
+)
+
 
 def asked(proposal: Proposal) -> list[str]:
     """What was taken for what: the options that ask the same, and what is to be known of them, a line each."""
@@ -74,7 +79,8 @@ def proposing(
         if not found:
             raise NothingError(
                 f"{script}: nothing in it was found to give gradients: say what to check by --loss and --grads, by "
-                f"--both, or by --forward and --backward, with --wrt{_defined(names)}")
+                f"--both, or by --forward and --backward, with --wrt{_defined(names)}"
+                + (LOOPS_OF_NOTEBOOKS if is_notebook(script) else ""))
         yield found, names
 
 
