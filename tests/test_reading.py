@@ -290,3 +290,17 @@ def test_two_names_of_one_array_stand_where_they_are_written(line: str, tmp_path
     """Where the target is 0, ``error = out - target`` is ``out``, and still no formula may confuse the two."""
     code = f"import numpy as np\ndef f(a, target=0):\n    b = a - target\n    {line}\n    return d\n"
     assert equations(read(module_of(tmp_path, code).f, np.full(3, 0.3)))[0] == ALIASED[line]
+
+
+def test_a_sum_that_begins_with_nothing_is_read_as_it_goes_on() -> None:
+    def summed(xs: Any, Ws: Any) -> Any:
+        out = 0
+        for name, x, W in zip("abc", xs, Ws, strict=True):
+            out = out + (x @ W) * (2 if name == "b" else 1)
+        return out
+
+    rng = np.random.default_rng(0)
+    reading = read(summed, list(rng.normal(size=(3, 3, 2))), list(rng.normal(size=(3, 2, 4))))
+    (line,) = [line for line in reading.lines if line.source.code.startswith("out = out")]
+    assert line.formulas[0].equation == "out[b,j] = out[b,j] + 2 Σ_k x[b,k] W[k,j]"
+    assert "(the second of 3 times)" in str(reading)

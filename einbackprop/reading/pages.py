@@ -109,8 +109,8 @@ def row(file: str, number: int, lines: Sequence[Line], indent: int) -> str:
     aliases = "".join(pages.formula(f.markup, f.equation) for f in found if f.is_alias)
     parts = [f'<div class="aliases">{aliases}</div>'] if aliases else []
     parts += [said(formula) for formula in found if not formula.is_alias]
-    times = max(line.runs for line in lines)
-    parts += [f'<span class="also">{times} times</span>'] if times > 1 else []
+    which = max((line.which for line in lines), key=len)
+    parts += [f'<span class="also">{which}</span>'] if which else []
     return pages.code_row(number, code, math="".join(parts))
 
 

@@ -99,12 +99,15 @@ class Line:
     ----------
     source : Source
     runs : int
-        How often it was run; the formulas are those of the first time.
+        How often it was run.
     formulas : tuple of Formula
+        Of the first time; of the second where they read more then, as ``d = d + x`` does if d was 0.
     reads, binds : tuple of Access
         What it read, and what it bound or wrote into, that time.
     numbers : mapping of text to number
         The numbers that it read, where values are kept.
+    time : int
+        Which time that was, from 1.
     """
 
     source: Source
@@ -113,6 +116,13 @@ class Line:
     reads: tuple[Access, ...] = field(default=(), repr=False)
     binds: tuple[Access, ...] = field(default=(), repr=False)
     numbers: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    time: int = 1
+
+    @property
+    def which(self) -> str:
+        """Which of several times the formulas are of; empty where there was one."""
+        called = {1: "first", 2: "second"}.get(self.time, f"{self.time}th")
+        return f"the {called} of {self.runs} times" if self.runs > 1 else ""
 
 
 def read(function: Callable[..., Any], *arguments: Any) -> Reading:
@@ -206,9 +216,13 @@ def lines_with(
     place_of = attrgetter("file", "line", "column")
     for group in grouped((place_of(made.binding.source), (made, code)) for made, code in both).values():
         tick()
-        for made, code in group:
+        for n, (made, code) in enumerate(group):
             line = line_of(made, code, len(group), everywhere, letters, of)
             if line.formulas and not is_return_of_ours(line.source):
+                line = replace(line, time=n + 1)
+                if (later := group[n + 1 : n + 2]) and later[0][0].size > made.size:
+                    fuller = replace(line_of(*later[0], len(group), everywhere, letters, of), time=n + 2)
+                    line = fuller if fuller.formulas else line
                 lines.append(line)
                 break
     files = list(dict.fromkeys(line.source.file for line in lines))
@@ -293,7 +307,7 @@ def dimension_table(shown: Collection[str], dimensions: Sequence[Dimension]) -> 
 
 def line_text(line: Line) -> str:
     """The code on one line; its index notation, einsum and matrix notation under it."""
-    times = f"   (the first of {line.runs} times)" if line.runs > 1 else ""
+    times = f"   ({line.which})" if line.which else ""
     code = f"{line.source.line:>4}  {line.source.code}"
     rows = [(code if len(code + times) <= columns() else code[: columns() - len(times) - 2] + " …") + times]
     aliases = [unbroken(formula.equation) for formula in line.formulas if formula.is_alias]

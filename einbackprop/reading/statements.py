@@ -44,6 +44,11 @@ class Made:
     as_code: bool = False
     constants: tuple[Access, ...] = ()
 
+    @property
+    def size(self) -> int:
+        """How many values its equations read."""
+        return sum(1 for equation in self.equations.values() for _ in operands(equation))
+
     def reads_itself(self, value: str) -> bool:
         """Whether a value is made of itself, as the round of a loop before has left it."""
         own = self.equations.values() if value in self.equations else ()
