@@ -1334,6 +1334,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize(("right", "other"), [
     ("", ""), ("np.concatenate([dw.ravel(), [db]])", "np.append(dw, db)"), ("np.concatenate(", "np.hstack("),
     ("    return J, np.concatenate([dw.ravel(), [db]])", "    g = np.concatenate([dw.ravel(), [db]])\n    return J, g"),
+    ("J, g = fit(theta, X, y)\n", "both = fit(theta, X, y)\n        g = both[1]\n"),  # no name says what it is there
     ("fit(theta, X, y)\n        ", "fit(theta + 0.9 * speed, X, y)\n        ")])
 def test_a_vector_of_all_gradients_is_asked_about_whether_or_not_it_agrees(
     right: str, other: str, error: tuple[str, str], tmp_path: Path

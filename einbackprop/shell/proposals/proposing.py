@@ -127,7 +127,7 @@ def _found(names: dict[str, Any], source: str, again: Again | None, trials: Tria
         found = united(of_statements(script, others, source, again), found)
     if again is not None and rounds is not None and has_no_loss(found, search):
         written = [] if found else [one for one in rounds.of(is_sure=True) if not one.assumes_loss]
-        found = written or of_seeded(script, source, again) or found
+        found = written or of_seeded(rounds) or found
     if found and all(one.is_part for one in found):  # with a mistake in it, a whole network is more than a layer of it
         found = united([one for one in unsure if one.followed > 1], found)
     if is_long(found) and rounds is not None:
@@ -188,12 +188,12 @@ def of_statements(script: Script, flats: Sequence[Flat], source: str, again: Aga
     return in_time("statements", lambda: list(of_flat_parts(script, flats, source, again)), list[Proposal]())
 
 
-def of_seeded(script: Script, source: str, again: Again) -> list[Proposal]:
+def of_seeded(rounds: Rounds) -> list[Proposal]:
     """What is asked of the backward from where it begins, perhaps by what stands under the main guard."""
-    found = list(Rounds(script, source, again).seeded())
-    if found or (text := opened(source)) is None:
+    found = list(rounds.seeded())
+    if found or (text := opened(rounds.source)) is None:
         return found
-    return list(Rounds(script_of(parse_python(text.whole)), text.whole, again).seeded())
+    return list(Rounds(script_of(parse_python(text.whole)), text.whole, rounds.again).seeded())
 
 
 def has_no_loss(found: Sequence[Proposal], search: StepSearch) -> bool:

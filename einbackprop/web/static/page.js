@@ -94,6 +94,7 @@ async function now() {
     } while (again);
   } finally {
     running = false;
+    document.body.classList.remove("concealed");
     clearInterval(ticking);
     at("clock").textContent = "";
     at("stop").hidden = document.body.dataset.state !== "failed";
@@ -131,10 +132,7 @@ async function round() {
   const source = JSON.stringify([code, question.setup]);
   if (source !== proposed) {
     const found = await python.ask({ ask: "propose", code, setup: question.setup });
-    if (found.error) {
-      document.body.classList.remove("concealed");
-      return show(found);
-    }
+    if (found.error) return show(found);
     proposed = source;
     question.offer(found.proposals);
     general = [...found.notes, ...found.said];
@@ -142,11 +140,10 @@ async function round() {
   notes([...general, ...question.notes]);
   const missing = question.missing(tab);
   if (missing.length) {
-    document.body.classList.remove("concealed");
     show({ html: "", marks: [] });
     return say("ready", `fill in: ${missing.join(", ")}`, "undecided");
   }
-  if (tab === "quiz") return play(code).finally(() => document.body.classList.remove("concealed"));
+  if (tab === "quiz") return play(code);
   const hint = tab === "check" ? { hint: Number(at("hint").value) } : {};
   const answer = await python.ask({ ask: tab, code, ...question.asked(tab), ...hint });
   if (editor.text === code) show(answer);
