@@ -1346,6 +1346,12 @@ def test_a_vector_of_all_gradients_is_asked_about_whether_or_not_it_agrees(
     assert asked == "--both fit(theta, X, y) of theta"
 
 
+def test_keys_that_are_no_names_are_gradients_too() -> None:
+    script = script_of(parse_python("def f(W, b): return W + b"))
+    names = ("dL/dW", "∂W", "np.append(dW, db)", "np.append(dW, loss)", "W / b")
+    assert [script.is_gradient(name) for name in names] == [True, True, True, False, False]
+
+
 SCORED = """
 import numpy as np
 

@@ -283,11 +283,10 @@ class Script:
         """Whether a name is that of the gradient of something that the script has a name for: ``dW``, not ``data``; and
         an expression that of several: ``np.concatenate([dW.ravel(), db])``.
         """
-        if not name.isidentifier():
-            inner = joined_in(name)
-            return bool(inner) and all(map(self.is_gradient, inner))
+        inner = () if name.isidentifier() else joined_in(name)
         return name.lower() in GRADIENTS or any(
-            stem.strip("_").lower() in self.words for stem in gradient_of(name)[1:])
+            stem.strip("_").lower() in self.words for stem in gradient_of(name)[1:]
+        ) or (bool(inner) and all(map(self.is_gradient, inner)))  # fmt: skip
 
     def gradients_in(self, item: Definition) -> list[str]:
         """The gradients among what a function returns: its parts, and displays of nothing else in them."""
@@ -558,7 +557,7 @@ def joined_in(text: str) -> tuple[str, ...]:
         return ()
     if isinstance(node, ast.Call) and JOINING.search(callee(node)):
         given = node.args
-    elif isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith(("r_", "hstack")):
+    elif isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("r_"):
         given = [node.slice]
     else:
         return ()
