@@ -238,6 +238,42 @@ def test_mistakes_of_long_code_are_found_before_it_is_read(monkeypatch: pytest.M
     assert found.yours is not None
 
 
+def chain(w: Any, x: Any) -> list[Any]:
+    xs = [x]
+    for _ in range(100):
+        xs.append(xs[-1] + 0.1 * np.tanh(w * xs[-1]))
+    return xs
+
+
+def chain_gradient(w: Any, x: Any) -> Any:
+    xs = chain(w, x)
+    d, dw = xs[-1], np.zeros_like(w)
+    for x in xs[-2::-1]:
+        slope = 0.1 * d * (1 - np.tanh(w * x) ** 2)
+        dw += slope * x
+        d = d + slope * w
+    return dw
+
+
+@pytest.mark.parametrize("write", [None, "dw += slope * x"])
+def test_code_that_takes_long_to_read_is_checked_without(monkeypatch: pytest.MonkeyPatch, write: str | None) -> None:
+    """Thousands of rounds take minutes to read: the verdict and the repair need none of it."""
+
+    def fails(*arguments: Any) -> None:
+        raise AssertionError("the rounds were read")
+
+    monkeypatch.setattr(solving, "LONG", 600)
+    right, name = inspect.getsource(chain) + inspect.getsource(chain_gradient), "long_chain"
+    code = module_of("import numpy as np\nfrom typing import Any\n" + (
+        right.replace("dw +=", "dw -=") if write else right), name)
+    monkeypatch.setattr(solving, "traced_at", fails)
+    loss = lambda w, x: 0.5 * np.sum(code.chain(w, x)[-1] ** 2)  # noqa: E731
+    report = eb.check(loss, code.chain_gradient, np.array([0.3, -0.2]), np.array([1.0, 0.5]))
+    assert [item.verdict for item in report.gradients] == ["wrong" if write else "right"]
+    assert [item.write for item in report.findings] == [write] * bool(write)
+    assert "statements at the smallest sizes that it takes, up to 600 are read" in assumptions(report)
+
+
 def steps(w: Any, c: Any, x: Any, n: int) -> list[Any]:
     states = [x]
     for _ in range(n):

@@ -15,7 +15,7 @@ Estimating computational noise, 2011).
 import dis
 import sys
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import comb
 from types import FrameType
 from typing import Any
@@ -244,17 +244,31 @@ def disturbed(values: Any, salt: int, amplification: float) -> Any:
         return disturbed(values.real, salt, amplification) + 1j * disturbed(values.imag, salt, amplification)
     if values.dtype.kind != "f":
         return values
-    size = amplification * np.finfo(values.dtype).eps
-    return (values * (1 + size * _hashed(values, salt))).astype(values.dtype)
+    noise = _hashed(values, salt)
+    noise *= amplification * _eps(values.dtype)
+    noise += 1
+    found: np.ndarray = (noise.reshape(values.shape) * values).astype(values.dtype, copy=False)
+    return found
+
+
+_SHIFTS = np.uint64(30), np.uint64(27), np.uint64(31)  # made once: a run of the user's code asks thousands of times
+_FACTORS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+
+@cache
+def _eps(dtype: np.dtype[Any]) -> float:
+    return float(np.finfo(dtype).eps)
 
 
 def _hashed(values: np.ndarray, salt: int) -> np.ndarray:
-    """Numbers between -1 and 1 (the finalizer of SplitMix64; Steele, Lea and Flood 2014)."""
-    bits = np.array(values, dtype=np.float64, ndmin=1).view(np.uint64) + np.uint64(salt)
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    bits ^= bits >> np.uint64(31)
-    return (bits / 2.0**63 - 1.0).reshape(values.shape)
+    """Numbers between -1 and 1, in one row (the finalizer of SplitMix64; Steele, Lea and Flood 2014)."""
+    bits = np.array(values, dtype=np.float64).ravel().view(np.uint64)  # a copy
+    bits += np.uint64(salt)
+    for shift, factor in zip(_SHIFTS, _FACTORS, strict=False):
+        bits ^= bits >> shift
+        bits *= factor
+    bits ^= bits >> _SHIFTS[-1]
+    return bits * 2.0**-63 - 1.0
 
 
 def bare(value: Any) -> Any:

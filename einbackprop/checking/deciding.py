@@ -31,7 +31,7 @@ from .trials import History, Trial, compare_all, facts_of, right_among
 from .verdicts import Facts, Finding
 
 SLOW = 3000
-"""Lines that the loss runs from which on a gradient is compared along a few directions alone."""
+"""Lines that the loss or the gradients run from which on these are compared along a few directions alone."""
 BRIEF = 100
 """Lines that the loss runs, for one run a gradient, up to which a full comparison is not begun along few directions."""
 
@@ -152,11 +152,12 @@ def _compare(decision: Decision, seed: int, has_limit: bool) -> None:
     decision.history = {target.name: [] for target in targets}
     _, told = counted(partial(user.loss, duplicate(state)))
     lines = max(told * len(targets), 1)
-    user.samples = FEWEST if told > SLOW else user.samples
-    is_long = told > SLOW or lines * SAMPLED > MOST_LINES  # directions tell as much as few entries do
+    is_slow = max(told, counted(partial(user.gradients, duplicate(state)))[1]) > SLOW
+    user.samples = FEWEST if is_slow else user.samples
+    is_long = is_slow or lines * SAMPLED > MOST_LINES  # directions tell as much as few entries do
     known = user.survived, user.samples, user.narrow, user.narrow_loss
     if is_long or (has_limit and lines > BRIEF):
-        _compare_coarsely(decision, drawing, seed, is_slow=told > SLOW)
+        _compare_coarsely(decision, drawing, seed, is_slow=is_slow)
     if is_long:
         decision.entries, decision.coarse = 1, set()
         return

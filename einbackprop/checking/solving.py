@@ -48,9 +48,9 @@ from einbackprop.diagnosis.cases import Diagnosis
 from einbackprop.diagnosis.review import Review, review
 from einbackprop.errors import CodeError, DerivationError, EinbackpropError, TraceError
 
-EARLY, SHORT = 30.0, 5_000
+EARLY, LONG = 30.0, 5_000
 """Seconds that a search for mistakes may take before lines are read that take long to read, and of how many statements
-the loss is read before it."""
+at most they are read where the verdicts, and repairs, are there without."""
 
 __all__ = ["Finding", "Gradient", "Line", "Problem", "Report", "check", "check_layer", "solve"]
 
@@ -273,7 +273,8 @@ def _additions(
     if len(states) == 1 and diagnosed and decision.trial.wrong:  # of slow code, which was compared at few
         states.append(drawn(problem, seed))
     own, whole, small = decision.trial, problem, None
-    trial, traced, early = own, None, None
+    trial, early = own, None
+    traced: Trace | EinbackpropError | None = None
     guarded: Mapping[str, str] = {}
     others: Sequence[Any] = ()
     if decision.drawing is not None and not own.user.random:
@@ -285,15 +286,18 @@ def _additions(
         if small is not None:
             problem, trial, states = small.problem, small.trial, [small.state(one) for one in states]
             decision.read_at, others = small.sentence, small.others
-        is_wrong = diagnosed and not {*trial.wrong} <= guarded.keys()
-        count = contained("counting statements", partial(statements_run, trial), 0) if (
-            is_wrong and len(states) > 1) else 0
-        if count > STATEMENTS:
+        is_wrong = diagnosed and not {*trial.wrong} <= guarded.keys() and len(states) > 1
+        count = contained("counting statements", partial(statements_run, trial), 0)
+        if is_wrong and count > STATEMENTS:
             before = partial(unread_diagnosis, problem, *_as_guarded(trial, own, guarded, states, parameters),
-                             parameters, seed, others, is_read=count <= SHORT)  # fmt: skip
+                             parameters, seed, others, is_read=count <= LONG)  # fmt: skip
             search = partial(in_time, "a search for mistakes before lines are read", before, None, EARLY)
             early = contained("the search for mistakes", search, None)
-        traced = contained("the reading", partial(traced_at, problem.pair or whole.pair, trial.state), None)
+        if count > LONG and (early is not None or not is_wrong):  # what is said without them is said much sooner
+            told = f"the code runs {count:,} statements at the smallest sizes that it takes, up to {LONG:,} are read"
+            traced = TraceError(told)
+        else:
+            traced = contained("the reading", partial(traced_at, problem.pair or whole.pair, trial.state), None)
     if small is not None and isinstance(traced, Trace):
         traced = _for_these_sizes(traced, {new for old, new in small.sizes.items() if old != new})
     if isinstance(traced, Trace) and trial.wrong:
