@@ -270,6 +270,35 @@ def test_the_line_is_the_one_that_people_would_write(source: str, line: str, wri
     assert found.message.startswith("a line is missing: ")
 
 
+NORM = """\
+import numpy as np
+
+
+def loss(x, R):
+    xn = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + 1e-5)
+    return np.sum(xn * R)
+
+
+def gradients(x, R):
+    N = len(x)
+    std = np.sqrt(x.var(axis=0) + 1e-5)
+    xn = (x - x.mean(axis=0)) / std
+    return 1.0 / N / std * (N * R - R.sum(axis=0) - xn * np.sum(R * xn, axis=0))
+"""
+
+
+@pytest.mark.parametrize("lost", ["R.sum(axis=0)", "xn * np.sum(R * xn, axis=0)"])
+def test_a_term_of_a_norm_that_is_lost_in_brackets_is_put_back(lost: str) -> None:
+    """It is found by what the brackets should make, which is known from what a 1 more in them adds."""
+    module = module_of(NORM.replace(f" - {lost}", ""), "norm")
+    x = rng.standard_normal((6, 4))
+    (finding,) = check(module.loss, module.gradients, x, rng.standard_normal((6, 4)), wrt=0).findings
+    assert finding.message.startswith("a term is missing: - ")
+    assert finding.write is not None
+    repaired = module_of(with_writes(NORM.replace(f" - {lost}", ""), [finding]), "norm")
+    assert np.allclose(repaired.gradients(x, x), module_of(NORM, "norm").gradients(x, x))
+
+
 ENDS = """
 import numpy as np
 

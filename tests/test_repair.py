@@ -284,6 +284,88 @@ def test_gradients_that_stop_have_a_finding_that_repairs(name: str) -> None:
     assert checked(with_writes(source, [finding]))
 
 
+STEPS = """\
+import numpy as np
+
+
+def step(h, W):
+    return np.tanh(h @ W)
+
+
+def loss(h, W):
+    H = h.shape[1]
+    for _ in range(3):
+        a = step(h, W)
+        h = a[:, :H] * a[:, H:]
+    return h.sum()
+
+
+def gradients(h, W):
+    H = h.shape[1]
+    hs, kept = [h], []
+    for _ in range(3):
+        a = step(hs[-1], W)
+        kept.append(a)
+        hs.append(a[:, :H] * a[:, H:])
+    dW = np.zeros((H, 2 * H))
+    total = np.zeros(2 * H)
+    d = np.ones_like(h)
+    for n in (2, 1, 0):
+        a = kept[n]
+        da = np.hstack([d * a[:, H:], d * a[:, :H]]) * (1 - a ** 2)
+        dW += hs[n].T @ da
+        total += da.sum(axis=0)
+        d = da @ W.T
+    return d, dW
+"""
+
+
+@pytest.mark.parametrize("wrong", ["dW = np.zeros((H, H))", "dW = np.zeros((H, 2))"])
+def test_a_size_in_a_shape_that_is_computed_elsewhere_is_put_back(wrong: str) -> None:
+    """Where it starts is looked at first, however many statements run before it is added to."""
+    module = module_of(STEPS.replace("dW = np.zeros((H, 2 * H))", wrong), "steps")
+    rng = np.random.default_rng(0)
+    report = check(module.loss, module.gradients, rng.normal(size=(4, 3)), rng.normal(size=(3, 6)), wrt=(0, 1))
+    (finding,) = found_in(report)
+    assert finding.write == "dW = np.zeros((H, 2 * H))"
+
+
+UNREAD = """\
+import numpy as np
+
+
+def loss(W, x):
+    return sum(np.sum(W[i] * x[i + j]) for i in range(len(W)) for j in range(3)) ** 2
+
+
+def gradients(W, x):
+    dW = 0 * W
+    total = sum(np.sum(W[i] * x[i + j]) for i in range(len(W)) for j in range(3))
+    for i in range(len(W)):
+        for j in range(3):
+            seen = x[i + j]
+            dW[i] += 2 * total * j
+    return dW
+"""
+
+
+def test_a_name_that_nothing_reads_stands_where_another_does() -> None:
+    """Whatever the two are: an array for a number."""
+    module = module_of(UNREAD, "unread")
+    rng = np.random.default_rng(0)
+    (finding,) = found_in(check(module.loss, module.gradients, rng.normal(size=(4, 2)), rng.normal(size=(6, 2)), wrt=0))
+    assert finding.message == "seen must stand here, not j."
+
+
+def test_functions_in_edits_run_so_many_lines_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("einbackprop.diagnosis.trying.LINES_IN_ALL", 10_000)
+    module = module_of("def long(n):\n    for i in range(n):\n        n += 0\n    return n\n", "long")
+    called = on_copies(module.long, Allowance())
+    assert [called(1000) for _ in range(4)] == [1000] * 4
+    with pytest.raises(EndlessError):
+        called(1000)
+
+
 # The helper of these tests
 
 

@@ -41,7 +41,7 @@ from einbackprop.core import interpretation
 from einbackprop.core.deferred import Deferred
 from einbackprop.core.nesting import Choice, Path, duplicate
 from einbackprop.core.progress import InternalFault, Progress, collecting, contained, in_time, limited
-from einbackprop.core.scoped import scoped
+from einbackprop.core.scoped import scoped, seldom_collected
 from einbackprop.core.source import READ, name_of
 from einbackprop.derivation.accumulation import as_loss, vjp
 from einbackprop.diagnosis.cases import Diagnosis
@@ -183,7 +183,7 @@ def solve(
 @np.errstate(all="ignore")
 def _solve(problem: Problem, seed: int, seconds: float | None, diagnosed: bool, unless_related: bool) -> Report:
     """All of the check, with NumPy's floating-point warnings off."""
-    with limited(seconds) as progress, collecting() as faults, scoped(READ, {}):
+    with limited(seconds) as progress, collecting() as faults, scoped(READ, {}), seldom_collected():
         problem = contained("what is read", partial(without_unread, problem), problem)
         try:
             decision = decide(problem, seed, seconds is not None)

@@ -16,7 +16,7 @@ import os
 import re
 import tokenize
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -105,6 +105,12 @@ def rewritten(text: str, line: int, write: str) -> list[Replacement] | None:
     write
         One statement or several, in any spelling.
     """
+    found = _rewritten(text, line, write)
+    return None if found is None else [*found]
+
+
+@lru_cache(maxsize=64)
+def _rewritten(text: str, line: int, write: str) -> tuple[Replacement, ...] | None:
     source, meant = Text(text), _meant(text, line, write)
     if meant is None:
         return None
@@ -113,13 +119,19 @@ def rewritten(text: str, line: int, write: str) -> list[Replacement] | None:
     ways = {tuple(way) for way in _ways(source, old, wanted[0])} if len(wanted) == 1 else set()
     for replacements in sorted(ways, key=lambda way: (*_cost(source, way), way)):
         if _says(source.changed(replacements), number, wanted[0]):
-            return list(replacements)
+            return replacements
     if any(isinstance(getattr(old, name, None), list) for name in BODIES):
         return None
     start, end = source.span(old)
     indent = source.text[source.position(line, 0):start]
     whole = [Replacement(start, end, ("\n" + indent).join(write.splitlines()))]
-    return whole if not indent.strip() or len(wanted) == 1 else None
+    return (*whole,) if not indent.strip() or len(wanted) == 1 else None
+
+
+@lru_cache(maxsize=4096)
+def _dump(node: ast.AST) -> str:
+    """A node as a text; each is asked for many times, and stays as it is."""
+    return ast.dump(node)
 
 
 def _meant(text: str, line: int, write: str) -> tuple[ast.Module, ast.stmt, list[ast.stmt]] | None:
@@ -141,7 +153,7 @@ def _statements(write: str) -> list[ast.stmt]:
 
 def _likeness(node: ast.stmt, wanted: ast.stmt) -> tuple[bool, int]:
     """How much alike two statements are: of one kind, and of how many same nodes."""
-    mine, theirs = ({ast.dump(item) for item in ast.walk(tree)} for tree in (node, wanted))
+    mine, theirs = ({_dump(item) for item in ast.walk(tree)} for tree in (node, wanted))
     return type(node) is type(wanted), len(mine & theirs)
 
 
@@ -202,7 +214,7 @@ def _cost(source: Text, way: Sequence[Replacement]) -> tuple[int, int]:
 
 def _differences(source: Text, old: Any, new: Any, way: Way) -> list[Replacement] | None:
     """Replace the smallest nodes that differ; None where two statements have nothing in common."""
-    if ast.dump(old) == ast.dump(new):
+    if _dump(old) == _dump(new):
         return []
     if isinstance(old, ast.Subscript) and isinstance(new, ast.Subscript) and _has_other_indices(old, new):
         inside = _differences(source, old.value, new.value, way)
@@ -241,8 +253,8 @@ def _has_other_indices(old: ast.Subscript, new: ast.Subscript) -> bool:
 
 def _is_part(old: ast.AST, new: ast.AST) -> bool:
     """Whether one of two expressions is part of the other."""
-    mine, theirs = ast.dump(old), ast.dump(new)
-    held = mine in map(ast.dump, ast.walk(new)) or theirs in map(ast.dump, ast.walk(old))
+    mine, theirs = _dump(old), _dump(new)
+    held = mine in map(_dump, ast.walk(new)) or theirs in map(_dump, ast.walk(old))
     return held and isinstance(old, ast.expr)
 
 
@@ -270,7 +282,7 @@ def _children(old: Any, new: Any) -> list[tuple[Any, Any]] | None:
 
 
 def _dumped(value: Any) -> Any:
-    return ast.dump(value) if isinstance(value, ast.AST) else (type(value), value)
+    return _dump(value) if isinstance(value, ast.AST) else (type(value), value)
 
 
 def _other_operator(source: Text, old: Any, new: Any) -> tuple[list[Replacement], list[tuple[Any, Any]]] | None:
@@ -309,7 +321,7 @@ def _sign_in(gap: str, sign: str) -> int | None:
 
 def _spelled(source: Text, old: ast.expr, new: ast.expr, inner: bool) -> str:
     """A new expression in which every part that the old one has as well is spelled as the user did."""
-    own = {ast.dump(node): node for node in reversed(list(ast.walk(old))) if isinstance(node, ast.expr)}
+    own = {_dump(node): node for node in reversed(list(ast.walk(old))) if isinstance(node, ast.expr)}
     held: list[str] = []
 
     class Holding(ast.NodeTransformer):

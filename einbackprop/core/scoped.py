@@ -1,13 +1,16 @@
-"""Context variables that have a value during one block."""
+"""What holds during one block: values of context variables, how often garbage is collected."""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
 Value = TypeVar("Value")
+SELDOM = 20_000
+"""Objects more than were freed, after which garbage is collected: Python's own number takes a tenth of a check."""
 
 
 @contextmanager
@@ -24,3 +27,16 @@ def scoped(variable: ContextVar[Value], value: Value) -> Iterator[None]:
     finally:
         if variable.get() is value:
             variable.set(before)
+
+
+@contextmanager
+def seldom_collected() -> Iterator[None]:
+    """Collect garbage less often during a block, if at all, and then as before."""
+    before = gc.get_threshold()
+    if 0 < before[0] < SELDOM:
+        gc.set_threshold(SELDOM, *before[1:])
+    try:
+        yield
+    finally:
+        if gc.get_threshold()[0] == SELDOM:
+            gc.set_threshold(*before)

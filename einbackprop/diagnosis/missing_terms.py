@@ -3,6 +3,9 @@
 What a penalty leaves is a term times a number: ``beta * 0.5 * (np.exp(logvar) - 1) / n``. Where what is missing is a
 multiple of something at hand, the factor is known, and is looked up among products of the numbers at hand.
 
+A norm's gradient has a term in brackets, ``(n * d - d.sum(0) - xn * (d * xn).sum(0)) / (n * std)``. What the brackets
+should make is what the statement should, divided by what a 1 more in them adds to it.
+
 A peephole adds ``di * p_i + df * p_f`` to the gradient of a state, an attention head that of its queries and of its
 keys. No single term sets anything right then. But where it is known what a statement should make (`localization`), it
 is known what the two add up to, and of all pairs of products of what is at hand those that do are found at once:
@@ -16,6 +19,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice, product
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,10 +31,10 @@ from einbackprop.diagnosis.omissions import solved
 from einbackprop.diagnosis.repair import TIERS, Round
 from einbackprop.diagnosis.trying import Compiler, Table, Trial
 from einbackprop.diagnosis.vocabulary import Edit, Hand
-from einbackprop.diagnosis.vocabulary.compounds import penalties_at_hand, products_at_hand
-from einbackprop.diagnosis.vocabulary.expression import Expression
+from einbackprop.diagnosis.vocabulary.compounds import norm_terms, penalties_at_hand, products_at_hand
+from einbackprop.diagnosis.vocabulary.expression import Expression, Place
 from einbackprop.diagnosis.vocabulary.hand import value_of
-from einbackprop.diagnosis.vocabulary.trees import binary, multiplied, number, parsed
+from einbackprop.diagnosis.vocabulary.trees import PRODUCTS, SUMS, binary, multiplied, number, parsed
 
 COSTS = 2.6, 3.2
 """What a term costs that is missing, and two of them, before what each is made of."""
@@ -74,17 +78,25 @@ class Factor:
 
 
 class Terms(Table):
-    """A statement's expression, and the products of what is at hand that may be added to it."""
+    """A statement's expression, and the products of what is at hand that may be added to it, or to what stands in
+    brackets in it."""
 
     factors: Sequence[Factor] = ()
+    _moved: Mapping[int, Place] = MappingProxyType({})
 
     def _candidates(self, names: Mapping[str, Any], hand: Hand) -> Iterator[Trial]:
         value = self.suspect.site.value
         compiler = Compiler(self.suspect.site, names)
         self.factors = [*factors_at_hand(hand, names)]
         yield Trial(Edit(0.0, "", value), compiler.code(value))
-        expression = Expression(value, hand, self.suspect.site.statement)
-        for compound in (*products_at_hand(expression), *penalties_at_hand(expression)):
+        expression = self._expression = Expression(value, hand, self.suspect.site.statement)
+        inner = [place for place in expression.places if is_scaled(place)]
+        moved = [(place, expression.edit(place, binary(place.node, "+", number(1)), 0.0, "")) for place in inner]
+        self._moved = {id(edit): place for place, edit in moved}
+        yield from (Trial(edit, compiler.code(edit.value)) for _, edit in moved if edit.value is not None)
+        made = (*products_at_hand(expression), *penalties_at_hand(expression))
+        is_sum = bool(inner) or isinstance(getattr(value, "op", None), SUMS)
+        for compound in (*made, *(norm_terms(expression) if is_sum else ())):
             yield Trial(Edit(compound.cost, "", compound.node), compiler.code(compound.node))
 
     def completed(self) -> Iterator[Edit]:
@@ -95,13 +107,19 @@ class Terms(Table):
         if not made or made[0][0].value is not suspect.site.value or wanted.shape != made[0][1].shape:
             return
         moving = suspect.moving
-        missing = (wanted - made[0][1])[moving]
-        terms = [(edit, values[moving]) for edit, values in made[1:] if values.shape == wanted.shape]
+        own, missing = made[0][1][moving], (wanted - made[0][1])[moving]
+        fitting = [(edit, values[moving]) for edit, values in made[1:] if values.shape == wanted.shape]
+        terms = [(edit, values) for edit, values in fitting if id(edit) not in self._moved]
         near = CLOSE * float(np.abs(wanted[moving]).max(initial=0.0))
-        multiples = [self._multiple(edit, factor) for edit, values in terms
-                     for factor in self._factors_between(missing, values, near)]  # fmt: skip
+        places = [(self._expression.places[0], missing, near)]
+        for edit, values in fitting:
+            slope = values - own
+            if id(edit) in self._moved and slope.all():  # what a 1 more there adds
+                places.append((self._moved[id(edit)], missing / slope, near / float(np.abs(slope).max(initial=0.0))))
+        multiples = [self._multiple(place, edit, factor) for place, total, close in places for edit, values in terms
+                     for factor in self._factors_between(total, values, close)]  # fmt: skip
         pairs = () if multiples else summing(missing, [values for _, values in terms], near)
-        edits = multiples or (self._with([terms[n][0] for n in places]) for places in pairs)
+        edits = multiples or (self._with([terms[n][0] for n in pair]) for pair in pairs)
         yield from sorted(edits, key=lambda edit: edit.cost)
 
     def _factors_between(self, missing: Array, values: Array, near: float) -> Iterator[Factor]:
@@ -115,13 +133,14 @@ class Terms(Table):
             yield from (one for one in self.factors if abs(abs(times) - one.value) <= CLOSE * one.value
                         for one in [one if times > 0 else replace(one, value=-one.value)])  # fmt: skip
 
-    def _multiple(self, term: Edit, factor: Factor) -> Edit:
-        """The expression with one term more, times a number, or less that."""
+    def _multiple(self, place: Place, term: Edit, factor: Factor) -> Edit:
+        """The expression with one term more at a place, times a number, or less that."""
         assert term.value is not None
         sign, more = "+" if factor.value > 0 else "-", factor.of(term.value)
-        value = binary(self.suspect.site.value, sign, more)
         cost = COSTS[0] + term.cost + factor.cost
-        return Edit(cost, "a term is missing: {} {}", value, parts=(sign, more), kind="a term")
+        whole = binary(place.node, sign, more)
+        edit = self._expression.edit(place, whole, cost, "a term is missing: {} {}", sign, more)
+        return replace(edit, kind="a term")
 
     def _with(self, terms: Sequence[Edit]) -> Edit:
         """The expression with two terms more."""
@@ -132,6 +151,20 @@ class Terms(Table):
         parts = tuple(term.value for term in terms)
         cost = COSTS[1] + sum(term.cost for term in terms)
         return Edit(cost, "two terms are missing: + {} + {}", value, parts=parts, kind="a term")
+
+
+def is_scaled(place: Place) -> bool:
+    """Whether a place is that of a sum in brackets, and what stands around it multiplies, divides or adds to it, entry
+    by entry."""
+    if place.outer is None or not isinstance(getattr(place.node, "op", None), SUMS) or place.is_term:
+        return False
+    around = place.outer
+    while isinstance(getattr(around.node, "op", None), (*PRODUCTS, *SUMS, ast.USub)) and not isinstance(
+            around.node.op, ast.MatMult):  # fmt: skip
+        if around.outer is None:
+            return True
+        around = around.outer
+    return False
 
 
 def factors_at_hand(hand: Hand, names: Mapping[str, Any]) -> Iterator[Factor]:

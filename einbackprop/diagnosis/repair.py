@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.core.source import root_of
 from einbackprop.diagnosis.blocks import LOOPS
 from einbackprop.diagnosis.crashes import stopped
 from einbackprop.diagnosis.experiments import Array, Both, Gradients, Made, Put, numbers, shapes_of
@@ -24,7 +25,7 @@ from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import CHEAPEST, SETTLED, Likelihood, Repair, cost_of, new_statements
 from einbackprop.diagnosis.localization import STEPS, Localization, shift_of
 from einbackprop.diagnosis.suspects import Suspect
-from einbackprop.diagnosis.trying import Table, Tier, Trial, Trying, are_solved, fits, joint
+from einbackprop.diagnosis.trying import Allowance, Table, Tier, Trial, Trying, are_solved, fits, joint
 from einbackprop.diagnosis.versions import Change, Version
 from einbackprop.diagnosis.vocabulary import Edit, Hand, statement_edits
 
@@ -76,6 +77,7 @@ class Round:
         self._parts: set[Tier] = set()  # those of which edits for a part were tried
         self._frames: dict[Site, FrameType] = {}
         self._tables: dict[Site, Table] = {}
+        self._allowance = Allowance()
         self.fitting: list[Repair] = []
         self._running: list[Repair] = []
         self.hole: Suspect | None = None
@@ -90,7 +92,7 @@ class Round:
     @cached_property
     def groups(self) -> list[list[Table]]:
         """The statements that can be at fault for everything, the likelier before the others."""
-        groups = [[*self._stopped(), *self.alone[: -UPSTREAM - 1 : -1]]] if self._raises else self._by_likelihood()
+        groups = [[*self._before_stop()]] if self._raises else self._by_likelihood()
         return [group for group in groups if group]
 
     @cached_property
@@ -137,7 +139,8 @@ class Round:
         if suspect.site not in self._tables:
             solved = self.localization.solved(suspect)
             keeps_shape = self._keeps_shape and self._is_measured(solved)
-            self._tables[suspect.site] = Table(solved, keeps_shape, self.localization.wanted(solved))
+            wanted = self.localization.wanted(solved)
+            self._tables[suspect.site] = Table(solved, keeps_shape, wanted, self._allowance)
         return self._tables[suspect.site]
 
     def _stopped(self) -> Iterator[Table]:
@@ -149,6 +152,16 @@ class Round:
                 self._frames[site] = frame
                 made = Made(site, 0, passes=False, depth=self.localization.deepest)
                 yield Table(Suspect(made, self.wrong), False)
+
+    def _before_stop(self) -> Iterator[Table]:
+        """The statements at which the code stops, those that make what they read, and the last of those before."""
+        stops = [*self._stopped()]
+        sites = [table.suspect.site for table in stops]
+        read = {(id(site.function), node.id) for site in sites for node in ast.walk(site.statement)
+                if isinstance(node, ast.Name)}  # fmt: skip
+        before = self.alone[::-1]
+        makers = [t for t in before if (id(t.suspect.site.function), root_of(t.suspect.site.target)) in read]
+        yield from dict.fromkeys((*stops, *makers[:UPSTREAM], *before[:UPSTREAM]))
 
     def evaluate(self, tables: Sequence[Table], tier: Tier, bound: float = np.inf) -> None:
         """Evaluate the edits of suspects, in the frames of the user's: those that may cost less than a bound."""

@@ -45,6 +45,8 @@ from einbackprop.world.ownership import is_users_class
 MOST_LINES, FEWEST_LINES = 200_000, 20_000
 """Lines that a call of a function of the user's may run in an edit that is evaluated: at first, and after several that
 ran more."""
+LINES_IN_ALL = 2_000_000
+"""Lines of them in the edits of all statements of a search: some seconds."""
 USUAL = (1.5, 3.5)
 """Where tiers are divided: some tens of edits of a statement cost less, and some thousands of the deep ones."""
 RUNS = 60
@@ -108,6 +110,8 @@ class Table:
         Whether the value must have the shape that it has.
     wanted : tuple of int, optional
         The shape that it must have instead.
+    allowance : Allowance, optional
+        What edits may run, where several statements share it.
 
     Attributes
     ----------
@@ -119,7 +123,10 @@ class Table:
         How many edits were evaluated in all passes.
     """
 
-    def __init__(self, suspect: Suspect, keeps_shape: bool, wanted: tuple[int, ...] | None = None) -> None:
+    def __init__(
+        self, suspect: Suspect, keeps_shape: bool, wanted: tuple[int, ...] | None = None,
+        allowance: Allowance | None = None,
+    ) -> None:  # fmt: skip
         self.suspect, self.keeps_shape, self.wanted = suspect, keeps_shape, wanted
         self.trials: list[Trial] = []
         self.hand: Hand | None = None
@@ -127,7 +134,7 @@ class Table:
         self._edits: Edits | None = None
         self._seen: set[tuple[int, int]] = set()
         self._numbering = Numbering()
-        self._allowance = Allowance()
+        self._allowance = allowance or Allowance()
         self._runs = self.evaluated = 0
 
     def begin(self, tier: Tier) -> None:
@@ -190,20 +197,22 @@ class Table:
 
 
 class Allowance:
-    """How many lines functions of the user's may run in the edits of one statement: fewer after each that runs more, as
-    a recurrence does that goes on until its argument is large."""
+    """How many lines functions of the user's may run in edits: fewer after each call that runs more, as a recurrence
+    does that goes on until its argument is large, and so many in all."""
 
     def __init__(self) -> None:
-        self._lines = MOST_LINES
+        self._lines, self._left = MOST_LINES, LINES_IN_ALL
 
     def spent(self, call: Callable[[], Any]) -> Any:
         """What a call gives. Raises EndlessError if it runs too many lines."""
-        try:
-            with limited(self._lines):
+        with limited(min(self._lines, self._left)) as ran:
+            try:
                 return call()
-        except EndlessError:
-            self._lines = max(FEWEST_LINES, self._lines // 2)
-            raise
+            except EndlessError:
+                self._lines = max(FEWEST_LINES, self._lines // 2)
+                raise
+            finally:
+                self._left -= ran()
 
 
 def on_copies(function: Callable[..., Any], allowance: Allowance) -> Callable[..., Any]:

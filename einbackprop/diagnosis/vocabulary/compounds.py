@@ -138,6 +138,18 @@ def products_at_hand(expression: Expression) -> Iterator[Compound]:
     yield from (compound for compound in [*made, *slope_products(expression)] if compound.shape == hand.wanted)
 
 
+def norm_terms(expression: Expression) -> Iterator[Compound]:
+    """What the gradient of a norm has in brackets: sums over an axis of what has the shape that is wanted, or of the
+    product of two, and these times one more, ``xn * (d * xn).sum(axis=0)``.
+    """
+    hand = expression.hand
+    alike = [name for name, shape in hand.shapes.items() if shape == hand.wanted][:MOST_ALIKE] if hand.wanted else []
+    arrays = [Compound(parsed(name), hand.shapes[name], NEAREST * rank) for rank, name in enumerate(alike)]
+    totals = [total for total in sums(expression, arrays) if total.shape and broadcasts(total.shape, hand.wanted or ())]
+    yield from totals
+    yield from (product_of(one, total) for total in totals for one in arrays)
+
+
 def penalties_at_hand(expression: Expression) -> Iterator[Compound]:
     """What penalties and the divergences of distributions leave of an array of the shape that is wanted."""
     hand = expression.hand

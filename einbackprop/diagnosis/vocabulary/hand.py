@@ -68,6 +68,8 @@ class Hand:
         Strings that stand for the same kind of thing: those that one function has, the keys of one dict.
     labels : tuple of str
         Vectors of whole numbers, which may pick entries of other arrays.
+    products : tuple of str
+        Sizes that the function computes from others where it gives a shape: ``4 * H``.
     """
 
     shapes: Mapping[str, Shape]
@@ -86,6 +88,7 @@ class Hand:
     scalars: tuple[str, ...] = ()
     words: tuple[tuple[str, ...], ...] = ()
     labels: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
 
     def accepts(self, function: str, count: int) -> bool:
         """Whether one of the functions may be given so many arguments."""
@@ -191,6 +194,7 @@ def hand_of(
         scalars=tuple(sorted(floating(numbers, variables), key=lambda text: text not in spelled)[:MOST_SCALARS]),
         words=tuple(words_of(own.values(), every.values())),
         labels=tuple(text for text in near if len(arrays[text]) == 1 and is_of_whole_numbers(every.get(text)))[:FEW],
+        products=tuple(text for text, names in products(code).items() if names <= numbers.keys())[:FEW],
     )
 
 
@@ -266,6 +270,20 @@ def phrases(code: ast.AST) -> tuple[ast.expr, ...]:
               and node.value is not None]  # fmt: skip
     kept = [part for part in parts if isinstance(part, ast.Call | ast.BinOp | ast.Compare)]
     return tuple({text: part for part in kept if len(text := ast.unparse(part)) < LONG}.values())
+
+
+@lru_cache(maxsize=256)
+def products(code: ast.AST) -> dict[str, frozenset[str]]:
+    """What a function computes from names and whole numbers alone as an argument or a part of a tuple, such as a shape,
+    with the names in each."""
+    held = [part for node in ast.walk(code) if isinstance(node, ast.Call | ast.Tuple)
+            for part in (node.args if isinstance(node, ast.Call) else node.elts)]  # fmt: skip
+    kept = {ast.unparse(part): [*ast.walk(part)] for part in held if isinstance(part, ast.BinOp)}
+    return {
+        text: frozenset(node.id for node in nodes if isinstance(node, ast.Name)) for text, nodes in kept.items()
+        if all(isinstance(node, ast.BinOp | ast.Name | ast.operator | ast.expr_context)
+               or (isinstance(node, ast.Constant) and isinstance(node.value, int)) for node in nodes)
+    }  # fmt: skip
 
 
 def indexed_alike(

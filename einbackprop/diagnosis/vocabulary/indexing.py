@@ -149,7 +149,8 @@ def other_name(expression: Expression, place: Place) -> Iterator[Edit]:
 
 
 def other_length(expression: Expression) -> Iterator[Edit]:
-    """Another size at hand, or the shape of another array, where a function takes a shape; a neighbouring number."""
+    """Another size at hand, or one that is computed for another array, or the shape of another array, where a function
+    takes a shape; a neighbouring number."""
     hand = expression.hand
     for place in expression.lengths:
         node, text, held = place.node, place.text, held_number(place.node)
@@ -160,6 +161,8 @@ def other_length(expression: Expression) -> Iterator[Edit]:
             yield expression.edit(place, new, cost + NEAREST * rank, "{} is needed, not {}", new, text)
         if is_measured or is_shape(node) or not (isinstance(node, OPERANDS) or held is not None):
             continue
+        for rank, size in enumerate(hand.products):
+            yield expression.edit(place, parsed(size), 1.0 + NEAREST * rank, "{} is needed, not {}", size, text)
         for rank, size in enumerate(hand.sizes):
             apart = 0.6 if held is not None else 0.4 * unlikeness(size, text)
             yield expression.edit(place, parsed(size), 1.1 + apart + NEAREST * rank, "{} is needed, not {}", size, text)

@@ -151,6 +151,7 @@ def names_for(expression: Expression, place: Place) -> Iterator[tuple[str, float
         apart = shape_cost(shape, hand.shapes.get(name)) + 1.2 * (is_number and not is_base)
         apart += 1.0 * (is_base and isinstance(parsed(name), ast.Subscript))  # x[t][t]
         apart += 0.0 if is_object or (is_base and is_number) else 0.6 * (name in hand.others)
+        apart = min(apart, 0.2) if name in hand.unused else apart  # it was read where another name stands now
         if name != text:
             yield name, 1.0 + 0.5 * unlikeness(name, text) + apart + hand.distance(name, rank)
     for rank, name in enumerate((*hand.sizes, *hand.literals)):
