@@ -95,6 +95,8 @@ class Run:
         The targets of a loop that were whole numbers up to now, one more each round, or one less: the first, the step.
     numbers : dict of text to int
         The whole numbers that it read in a loop.
+    scalars : dict of text to number
+        The numbers of Python that it read.
     generated : list of tuples of (Run, number)
         Of a loop that goes through what a generator yields: the generator's loops in each round, each with how often
         its body had begun before; empty where it has none.
@@ -119,6 +121,7 @@ class Run:
     loops: Turns = ()
     counts: dict[str, tuple[int, int]] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
+    scalars: dict[str, float] = field(default_factory=dict)
     generated: list[Turns] = field(default_factory=list)
     uncounted: set[str] = field(default_factory=set)
     _is_generated: tuple[int, bool] = (0, False)
@@ -233,6 +236,8 @@ class Binding:
         The target of a loop that counts its rounds.
     numbers : mapping of text to int
         The whole numbers that it read in a loop.
+    scalars : mapping of text to number
+        The numbers of Python that it read.
     recurrent : bool
         Whether it stands for all rounds of a loop, and reads what is another in each: no array is at hand that is that.
     """
@@ -248,6 +253,7 @@ class Binding:
     plain: Mapping[str, Any] = field(default_factory=dict)
     counter: str = ""
     numbers: Mapping[str, int] = field(default_factory=dict)
+    scalars: Mapping[str, float] = field(default_factory=dict)
     recurrent: bool = False
 
 
@@ -272,7 +278,7 @@ class Resolver:
         return Binding(
             run.statement, run.source, run.caller.source if run.caller else None, run.rounds,
             tuple(reads), self._bound(run.binds), self._bound(run.changes),
-            operand[0] if operand else None, run.plain, run.counter, run.numbers,
+            operand[0] if operand else None, run.plain, run.counter, run.numbers, run.scalars,
         )  # fmt: skip
 
     def _bound(self, seen: list[Seen]) -> tuple[Access, ...]:

@@ -128,6 +128,7 @@ SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 CONTAINERS = (list, tuple, dict)
 NUMBERS = (int, float, complex, Measured, np.generic, np.ndarray)
 KEPT = (*CONTAINERS, *NUMBERS)
+SCALARS = (int, float, Measured)
 
 
 def name_of_key(label: str, key: Any) -> str:
@@ -244,6 +245,8 @@ class Probes:
             run.arrays.append((seen, value))
         if run.loops and kind is int:
             run.numbers.setdefault(seen.text, value)
+        if issubclass(kind, SCALARS):
+            run.scalars.setdefault(seen.text, plain(value))
         if not traced and issubclass(kind, NUMBERS) and self._observer.keeps_values:
             run.plain.setdefault(seen.text, np.array(value) if issubclass(kind, np.ndarray) else plain(value))
         return value

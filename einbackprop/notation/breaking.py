@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from .markup import Markup, Part, Power, Quotient, Raised, Root, text
+from .markup import Markup, Part, Power, Quotient, Raised, Root, is_single, text
 
 LONGEST = 32
 """Characters of a fraction, a root or a power; a longer one is written on the line, where it can be broken."""
@@ -60,5 +60,5 @@ def on_the_line(markup: Markup) -> Iterator[Part]:
 
 
 def parenthesized(markup: Markup) -> Iterator[Part]:
-    """A formula in parentheses, its parts on the line."""
-    yield from ("(", *on_the_line(markup), ")")
+    """A formula in parentheses, if it has none and is more than one thing, its parts on the line."""
+    yield from on_the_line(markup) if is_single(markup) else ("(", *on_the_line(markup), ")")

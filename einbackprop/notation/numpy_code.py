@@ -112,13 +112,14 @@ class Writer(Arrays):
 
     def scaled(self, body: Code, factor: Factor, below: Sequence[Code] = ()) -> Code:
         """Code times a factor, over other code: ``2 * body / n``."""
-        number: Number = factor.number
+        named = self.view.number(factor.number)
+        number: Number = named.rest
         divisors = [part.at(RAISED) for part in below]
         if isinstance(number, Fraction) and 1 < number.denominator < 10**4 and len(number_code(number)) > 8:
             divisors = [str(number.denominator), *divisors]
             number = Fraction(number.numerator)
         factors = [] if number in (1, -1) else [number_code(-number if is_negative(factor) else number)]
-        for found, power in self.sizes(factor):
+        for found, power in (*((Code(name, ATOM), power) for name, power in named.powers), *self.sizes(factor)):
             size = self.power(found, Fraction(power if power > 0 else -power))
             (factors if power > 0 else divisors).append(size.at(RAISED))
         if not factors and not divisors and not is_negative(factor):

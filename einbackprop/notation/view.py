@@ -40,6 +40,19 @@ LONGEST_NAME = 12
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """A number as a product: ``rest`` times powers of numbers that the user's code has under a name."""
+
+    rest: Number
+    powers: tuple[tuple[str, Fraction], ...]
+
+
+def unnamed(number: Number) -> Named | None:
+    """No number has a name."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """How the values of an equation are shown.
 
@@ -80,6 +93,8 @@ class View:
         Arrays that code can name besides, to say how large something is.
     positions : mapping of letter to markup
         What stands in the place of letters: the position that a bracket gives.
+    named : callable
+        Says which of the user's names make up a number.
     fresh : callable or None
         Gives another letter over the dimension of one, that is none of some; the view finds one itself by default.
     """
@@ -104,6 +119,7 @@ class View:
     fresh: Callable[[str, set[str]], str] | None = None
     sized: tuple[tuple[str, tuple[str, ...]], ...] = ()
     positions: Mapping[str, Markup] = field(default_factory=dict)
+    named: Callable[[Number], Named | None] = unnamed
 
     @staticmethod
     def of(program: Program) -> View:
@@ -190,12 +206,16 @@ class View:
     def size(self, letter: str) -> Size:
         """The size of a letter's dimension."""
         first = self.alike.get(letter, letter)[:1]
-        name, capital = self.size_names.get(first, ""), letter.upper()
+        name, capital = self.size_names.get(first, ""), first.upper()
         if name and name not in self.taken:
             return Size(letter, name)
         is_free = capital not in self.taken and capital not in self.size_names.values()
-        is_clear = capital != letter and len(capital) == 1 and is_free
-        return Size(letter, capital if is_clear else "")
+        is_clear = capital != first and len(capital) == 1 and is_free
+        return Size(first, capital) if is_clear else Size(letter)
+
+    def number(self, number: Number) -> Named:
+        """A number by the names that the user's code has for it."""
+        return self.named(number) or Named(number, ())
 
     def place(self, letter: str, number: int) -> Expression | None:
         """What a number along a dimension stands for, where that is an expression of sizes."""
@@ -337,9 +357,12 @@ def factor_markup(factor: Factor, view: View, alone: bool = False) -> Markup:
 
 def fraction_markup(factor: Factor, view: View) -> Markup:
     """``½``, ``1/B``, ``2B``, ``2B/7``, ``-1/(2B)``."""
+    named = view.number(factor.number)
     over = sizes_markup([(i, p) for i, p in factor.sizes if p > 0], view)
     under = sizes_markup([(i, -p) for i, p in factor.sizes if p < 0], view)
-    number = factor.number
+    over = names_markup([(name, p) for name, p in named.powers if p > 0], over)
+    under = names_markup([(name, -p) for name, p in named.powers if p < 0], under)
+    number = named.rest
     written = short(number)
     if not isinstance(number, Fraction) or any(c in written for c in ".e") or not (under or (over and "/" in written)):
         top = number_markup(number, over)
@@ -354,7 +377,8 @@ def number_markup(number: Number, sizes: Markup) -> Markup:
     if sizes and number in (1, -1):
         return (("-",) if number == -1 else ()) + sizes
     written = short(number)
-    is_word = bool(sizes) and isinstance(sizes[0], Size) and (len(sizes[0].name) > 1 or sizes[0].name.islower())
+    first = sizes[0] if sizes else ""
+    is_word = isinstance(first, Size | Ref) and (len(first.name) > 1 or first.name.islower())
     return (written + " " * (is_word or (bool(sizes) and written[-1].isalpha())), *sizes)
 
 
@@ -371,6 +395,16 @@ def sizes_markup(powers: list[tuple[str, int | Fraction]], view: View) -> Markup
         root = Root((size,)) if power == Fraction(1, 2) else Raised((size,), str(power))
         parts.append(size if power == 1 else root)
     return tuple(parts)
+
+
+def names_markup(powers: list[tuple[str, Fraction]], sizes: Markup) -> Markup:
+    """Powers of the user's numbers before sizes."""
+    parts: list[Part] = []
+    for name, power in powers:
+        base = (Ref(name),)
+        root = Root(base) if power == Fraction(1, 2) else Raised(base, str(power))
+        parts += ["·"] * bool(parts) + [base[0] if power == 1 else root]
+    return (*parts, *(["·"] if parts and sizes else []), *sizes)
 
 
 def expression_markup(size: Expression, view: View) -> Markup:

@@ -12,6 +12,7 @@ from ..notation.einsum_text import einsum_text
 from ..notation.index_notation import View, equation_markup, position_markup, right_hand_side
 from ..notation.markup import Markup, text
 from ..notation.matrix_notation import matrix_text
+from .scalars import Scalars
 from .statements import BASE, Made, through_window
 
 MATRIX_SIGNS = frozenset("·ᵀ⊙")
@@ -249,9 +250,10 @@ class Writer:
         merged = {value: spelling for value, spelling in spelled.items() if spelling.is_merged}
         everywhere, known = self._everywhere, self._letters.dimensions()
         units = {value: spelling.units for value, spelling in spelled.items()}
+        scalars = Scalars(self._made.binding.statement.code, self._made.binding.scalars, everywhere)
         return replace(
-            everywhere, names={**everywhere.names, **names}, ones=ones, inline=inline, spellings=merged,
-            units={**everywhere.units, **units}, at_hand=frozenset(v for v, s in spelled.items() if s.rank != INNER),
+            everywhere, names={**everywhere.names, **names}, ones=ones, named=scalars.named, inline=inline,
+            spellings=merged, units={**everywhere.units, **units}, at_hand=frozenset(v for v, s in spelled.items() if s.rank != INNER),
             alike={letter: d.letters for d in known for letter in d.letters}, sized=self._sized,
             fresh=lambda letter, used: self._letters.free(letter, used | names.keys() | set(names.values())),
         )  # fmt: skip

@@ -279,7 +279,9 @@ class Folding:
             reads = (*reads, *self._asked_before(runs[0], reads))
         plain = {text: number for text, number in runs[0].plain.items()
                  if all(text in run.plain and np.array_equal(run.plain[text], number) for run in runs)}  # fmt: skip
-        one = replace(runs[0], reads=reads, binds=binds, changes=changes, recurrent=self._recurrent, plain=plain)
+        scalars = dict(set.intersection(*(set(run.scalars.items()) for run in runs)))
+        one = replace(runs[0], reads=reads, binds=binds, changes=changes, recurrent=self._recurrent, plain=plain,
+                      scalars=scalars)  # fmt: skip
         if not one.statement.operator and (operator := self._adding(runs[0])):
             one, *runs = (replace(b, statement=replace(b.statement, operator=operator)) for b in (one, *runs))
         return self._augmented(one, runs) if one.statement.operator else one

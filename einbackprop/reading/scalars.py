@@ -1,0 +1,120 @@
+"""Numbers by the user's names: ``1/N`` and ``lr``, where a formula has 0.25 and 0.01.
+
+In go a statement, the numbers that it read, and the factor of a formula; out comes the product of names that the factor
+is. A name is looked for where the statement multiplies or divides by it, and two products that would do are none.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from functools import lru_cache
+from itertools import combinations
+from typing import TypeAlias
+
+from einbackprop.core.factors import Number
+from einbackprop.core.source import parse_python
+from einbackprop.notation.view import Named, View
+
+Use: TypeAlias = tuple[str, Fraction]
+"""A name, or a number that is written out, and the power that it has in a product."""
+
+MOST = 3
+"""Names in one factor."""
+CLOSE = 1e-13
+"""How far a product of names may be from the number, relative to it: the code has rounded in some other order."""
+TRIVIAL = (0, 1, -1)
+
+
+class Scalars:
+    """Says which names of a statement make up a number.
+
+    Parameters
+    ----------
+    code : str
+        The statement.
+    scalars : mapping of text to number
+        The numbers of Python that it read.
+    view : View
+        The letters and sizes that a name must not be taken for.
+    """
+
+    def __init__(self, code: str, scalars: Mapping[str, float], view: View) -> None:
+        named, self._literals = uses_in(code)
+        sizes = view.sizes
+        self._known = [
+            ((text, power), float(scalars[text]) ** float(power)) for text, power in named
+            if text in scalars and is_telling(scalars[text]) and text not in view.alike
+            and sizes.get(text.lower(), scalars[text]) == scalars[text]
+        ]  # fmt: skip
+
+    def named(self, number: Number) -> Named | None:
+        """A number as a product of names and at most one number that the statement has written out."""
+        if isinstance(number, complex) or not self._known or not is_telling(number):
+            return None
+        size = abs(float(number))
+        if any(is_close(size, literal) for literal in self._literals):
+            return None
+        for count in range(1, MOST + 1):
+            for literal in (Fraction(1), *self._literals):
+                found = [some for some in combinations(self._known, count)
+                         if is_close(size, abs(math.prod(value for _, value in some)) * float(literal))]  # fmt: skip
+                if len(found) == 1:
+                    product = math.prod(value for _, value in found[0])
+                    rest = -literal if (product < 0) != (number < 0) else literal
+                    return Named(rest, tuple(use for use, _ in found[0]))
+                if found:
+                    return None
+        return None
+
+
+def is_telling(number: float | Fraction) -> bool:
+    """Whether a number says something: it is finite, and neither 0 nor 1."""
+    return number not in TRIVIAL and math.isfinite(number)
+
+
+def is_close(one: float, other: float | Fraction) -> bool:
+    """Whether two numbers are the same but for rounding."""
+    return abs(one - float(other)) <= CLOSE * abs(one)
+
+
+@lru_cache(maxsize=1024)
+def uses_in(code: str) -> tuple[tuple[Use, ...], tuple[Fraction, ...]]:
+    """The names that a statement multiplies or divides by, with their powers, and what its numbers are as factors."""
+    try:
+        tree = parse_python(code)
+    except (SyntaxError, ValueError):
+        return (), ()
+    values = (node.value for node in tree.body if isinstance(node, ast.Assign | ast.AugAssign | ast.Return)
+              and node.value is not None)  # fmt: skip
+    found = tuple(dict.fromkeys(use for value in values for use in uses(value, Fraction(1))))
+    written = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    numbers = [abs(Fraction(value)) for value in written if isinstance(value, int | float) and is_telling(value)]
+    return found, tuple(dict.fromkeys(made for number in numbers for made in (number, 1 / number)))
+
+
+def uses(node: ast.expr, power: Fraction) -> Iterator[Use]:
+    """The names in an expression that stands in a product with some power."""
+    match node:
+        case ast.BinOp(left, ast.Mult(), right):
+            yield from uses(left, power)
+            yield from uses(right, power)
+        case ast.BinOp(left, ast.Div(), right):
+            yield from uses(left, power)
+            yield from uses(right, -power)
+        case ast.BinOp(left, ast.Pow(), ast.Constant(int() | float() as exponent)):
+            yield from uses(left, power * Fraction(exponent))
+        case ast.UnaryOp(ast.USub() | ast.UAdd(), inner):
+            yield from uses(inner, power)
+        case ast.Call(ast.Attribute(attr="sqrt") | ast.Name("sqrt"), [inner]):
+            yield from uses(inner, power / 2)
+        case ast.Name() | ast.Attribute() | ast.Subscript():
+            yield ast.unparse(node), power
+        case ast.Call(_, arguments):
+            for argument in arguments:
+                yield from uses(argument, Fraction(1))
+        case ast.BinOp(left, _, right):  # a sum, a product of matrices
+            yield from uses(left, power if isinstance(node.op, ast.MatMult) else Fraction(1))
+            yield from uses(right, power if isinstance(node.op, ast.MatMult) else Fraction(1))
