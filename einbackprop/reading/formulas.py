@@ -253,7 +253,8 @@ class Writer:
         scalars = Scalars(self._made.binding.statement.code, self._made.binding.scalars, everywhere)
         return replace(
             everywhere, names={**everywhere.names, **names}, ones=ones, named=scalars.named, inline=inline,
-            spellings=merged, units={**everywhere.units, **units}, at_hand=frozenset(v for v, s in spelled.items() if s.rank != INNER),
+            spellings=merged, units={**everywhere.units, **units},
+            at_hand=frozenset(v for v, s in spelled.items() if s.rank != INNER),
             alike={letter: d.letters for d in known for letter in d.letters}, sized=self._sized,
             fresh=lambda letter, used: self._letters.free(letter, used | names.keys() | set(names.values())),
         )  # fmt: skip
