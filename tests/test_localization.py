@@ -119,6 +119,37 @@ def network(changes: dict[str, str]) -> tuple[Localization, dict[str, Suspect], 
     return localized(NETWORK, changes, NETWORK_SHAPES, (0, 1, 2))
 
 
+@pytest.mark.parametrize("trusted", [(), (0,), (0, 1)])
+def test_right_gradients_are_not_taken_entry_by_entry_again_and_wrong_ones_are(
+    monkeypatch: pytest.MonkeyPatch, trusted: tuple[int, ...]
+) -> None:
+    """What is known to be right is held against the loss along a few directions: each entry takes runs of it."""
+
+    def loss(w: Any, v: Any) -> Any:
+        return np.sum(np.sin(w)) + np.sum(v**2)
+
+    def gradients(w: Any, v: Any) -> Any:
+        return np.cos(w), v
+
+    taken: list[Any] = []
+    gradient = Reference.gradient
+
+    def counted(self: Reference, path: Any, *more: Any) -> Any:
+        taken.append(path)
+        return gradient(self, path, *more)
+
+    monkeypatch.setattr(Reference, "gradient", counted)
+    rng = np.random.default_rng(5)
+    problem = pair_problem(loss, gradients, [rng.normal(size=(6, 5)), rng.normal(size=4)], (0, 1))
+    state = with_arrays(problem)
+    user = User(problem.loss, problem.gradients, problem.gradients_source, targets_of(problem, state))
+    names = [target.name for target in user.targets]
+    experiment = Experiment(user, state, ((0,), (1,)), rng, trusted={names[n] for n in trusted})
+    assert np.allclose(experiment.truth[names[0]], np.cos(state[0]))
+    assert np.allclose(experiment.truth[names[1]], 2 * state[1])
+    assert taken == ([(1,)] if trusted else [(0,), (1,)])  # the second is not right, whatever was said of it
+
+
 def test_what_is_derived_is_the_true_gradient_only_where_the_loss_says_so() -> None:
     rng = np.random.default_rng(6)
     w = rng.normal(size=(12, 9))

@@ -253,7 +253,8 @@ def experiment_at(case: Case, state: Any, rng: np.random.Generator) -> Experimen
     try:
         targets = [replace(t, shape=np.shape(get(state, t.path))) for t in case.user.targets]
         user = replace(case.user, targets=targets, unfit={}, _names={})
-        return Experiment(user, state, tuple(t.path for t in targets), rng, case.derived)
+        trusted = {target.name for target in targets} - case.wrong
+        return Experiment(user, state, tuple(t.path for t in targets), rng, case.derived, trusted)
     except (Raised, ScriptError):  # the code is not made for these sizes
         return None
 

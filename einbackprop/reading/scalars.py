@@ -95,6 +95,16 @@ def uses_in(code: str) -> tuple[tuple[Use, ...], tuple[Fraction, ...]]:
     return found, tuple(dict.fromkeys(made for number in numbers for made in (number, 1 / number)))
 
 
+def written_out(node: ast.expr) -> Fraction | None:
+    """The number that an expression is, a minus before it perhaps; None for any other expression."""
+    match node:
+        case ast.Constant(int() | float() as number) if math.isfinite(number):
+            return Fraction(number)
+        case ast.UnaryOp(ast.USub(), ast.Constant(int() | float() as number)) if math.isfinite(number):
+            return -Fraction(number)
+    return None
+
+
 def uses(node: ast.expr, power: Fraction) -> Iterator[Use]:
     """The names in an expression that stands in a product with some power."""
     match node:
@@ -104,8 +114,8 @@ def uses(node: ast.expr, power: Fraction) -> Iterator[Use]:
         case ast.BinOp(left, ast.Div(), right):
             yield from uses(left, power)
             yield from uses(right, -power)
-        case ast.BinOp(left, ast.Pow(), ast.Constant(int() | float() as exponent)):
-            yield from uses(left, power * Fraction(exponent))
+        case ast.BinOp(left, ast.Pow(), right) if (exponent := written_out(right)) is not None:
+            yield from uses(left, power * exponent)
         case ast.UnaryOp(ast.USub() | ast.UAdd(), inner):
             yield from uses(inner, power)
         case ast.Call(ast.Attribute(attr="sqrt") | ast.Name("sqrt"), [inner]):
