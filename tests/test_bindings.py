@@ -264,12 +264,12 @@ def test_a_factor_is_not_lost_between_two_terms() -> None:
     assert "y[i,j] = 3 a[i,j] b[i,j] - Σ_kl (3 a[k,l] b[k,l]) (3 a[k,l] b[k,l])" in equations(f, X, X + 1)
 
 
-def test_a_number_has_no_letters() -> None:
+def test_a_number_has_a_name_and_no_letters() -> None:
     def f(X, W, s, reg):
         return X.T.dot(s) + 2 * reg * W
 
     (equation,) = equations(f, X, np.ones((2, 4)), np.ones((3, 4)), 0.1)
-    assert "reg" not in equation
+    assert equation.endswith(" + 2 reg W[i,j]")
     assert "0.2 W[" in equation
 
 

@@ -206,12 +206,12 @@ class View:
     def size(self, letter: str) -> Size:
         """The size of a letter's dimension."""
         first = self.alike.get(letter, letter)[:1]
-        name, capital = self.size_names.get(first, ""), first.upper()
+        name, capital = self.size_names.get(first, ""), letter.upper()
         if name and name not in self.taken:
             return Size(letter, name)
         is_free = capital not in self.taken and capital not in self.size_names.values()
-        is_clear = capital != first and len(capital) == 1 and is_free
-        return Size(first, capital) if is_clear else Size(letter)
+        is_clear = capital != letter and len(capital) == 1 and is_free
+        return Size(letter, capital if is_clear else "")
 
     def number(self, number: Number) -> Named:
         """A number by the names that the user's code has for it."""
