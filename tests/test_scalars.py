@@ -47,6 +47,10 @@ def test_a_number_is_told_as_the_statement_has_it(
         ("a = x / N", {"N": 4}, 0.3),
         ("a = x / one", {"one": 1}, 1.0),
         ("for a in x:", {"x": 4}, 0.25),
+        ("a = x / np.sqrt(c)", {"c": -4}, 0.5),
+        ("a = x * c ** 3", {"c": 1e200}, 0.5),
+        ("a = x * c", {"c": math.inf}, math.inf),
+        ("a = x * c * 5e-324", {"c": 10**400}, Fraction(10) ** 400),
     ],
 )
 def test_a_number_that_no_name_is_known_to_make_stays_one(code: str, scalars: dict[str, float], number: float) -> None:

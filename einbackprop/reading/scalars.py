@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from einbackprop.core.factors import Number
 from einbackprop.core.source import parse_python
-from einbackprop.notation.view import Named, View
+from einbackprop.notation.view import Named, View, nearest_float
 
 Use: TypeAlias = tuple[str, Fraction]
 """A name, or a number that is written out, and the power that it has in a product."""
@@ -45,22 +45,23 @@ class Scalars:
         named, self._literals = uses_in(code)
         sizes = view.sizes
         self._known = [
-            ((text, power), float(scalars[text]) ** float(power)) for text, power in named
+            ((text, power), value) for text, power in named
             if text in scalars and is_telling(scalars[text]) and text not in view.alike
             and sizes.get(text.lower(), scalars[text]) == scalars[text]
+            and (value := raised(scalars[text], power)) is not None
         ]  # fmt: skip
 
     def named(self, number: Number) -> Named | None:
         """A number as a product of names and at most one number that the statement has written out."""
         if isinstance(number, complex) or not self._known or not is_telling(number):
             return None
-        size = abs(float(number))
+        size = abs(as_float(number))
         if any(is_close(size, literal) for literal in self._literals):
             return None
         for count in range(1, MOST + 1):
             for literal in (Fraction(1), *self._literals):
                 found = [some for some in combinations(self._known, count)
-                         if is_close(size, abs(math.prod(value for _, value in some)) * float(literal))]  # fmt: skip
+                         if is_close(size, abs(math.prod(value for _, value in some)) * as_float(literal))]  # fmt: skip
                 if len(found) == 1:
                     product = math.prod(value for _, value in found[0])
                     rest = -literal if (product < 0) != (number < 0) else literal
@@ -72,12 +73,25 @@ class Scalars:
 
 def is_telling(number: float | Fraction) -> bool:
     """Whether a number says something: it is finite, and neither 0 nor 1."""
-    return number not in TRIVIAL and math.isfinite(number)
+    return number not in TRIVIAL and math.isfinite(as_float(number))
+
+
+def raised(number: float, power: Fraction) -> float | None:
+    """A number to some power; None where that is no number, or too large for one."""
+    try:
+        return math.pow(as_float(number), power)
+    except (ValueError, OverflowError):
+        return None
 
 
 def is_close(one: float, other: float | Fraction) -> bool:
     """Whether two numbers are the same but for rounding."""
-    return abs(one - float(other)) <= CLOSE * abs(one)
+    return abs(one - as_float(other)) <= CLOSE * abs(one)
+
+
+def as_float(number: float | Fraction) -> float:
+    """A number as a float, infinite where it is too large for one."""
+    return nearest_float(Fraction(number)) if isinstance(number, int | Fraction) else number
 
 
 @lru_cache(maxsize=1024)
