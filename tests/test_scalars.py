@@ -27,6 +27,8 @@ HALF = Fraction(1, 2)
         ("return x * lr / (k * N)", {"lr": 0.1, "k": 3, "N": 4}, 0.1 / 12, 1, (("lr", 1), ("k", -1), ("N", -1))),
         ("a = np.sqrt(v + eps)", {"eps": 1e-8}, 1e-8, 1, (("eps", 1),)),
         ("a = 0.5 * p['s'] * x", {"p['s']": 0.3}, 0.15, HALF, (("p['s']", 1),)),
+        ("m = beta * m + (1 - beta) * g", {"beta": 0.9}, 1 - 0.9, 1, (("(1 - beta)", 1),)),
+        ("a = x / (n - 1)", {"n": 5}, 0.25, 1, (("(n - 1)", -1),)),
     ],
 )
 def test_a_number_is_told_as_the_statement_has_it(
@@ -46,6 +48,7 @@ def test_a_number_is_told_as_the_statement_has_it(
         ("a = x[t] / 3", {"t": 4}, 0.25),  # an index
         ("a = x / N", {"N": 4}, 0.3),
         ("a = x / one", {"one": 1}, 1.0),
+        ("a = x * (1 - b)", {"a": 0.25}, 0.25),
         ("for a in x:", {"x": 4}, 0.25),
         ("a = x / np.sqrt(c)", {"c": -4}, 0.5),
         ("a = x * c ** 3", {"c": 1e200}, 0.5),

@@ -128,7 +128,7 @@ SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 CONTAINERS = (list, tuple, dict)
 NUMBERS = (int, float, complex, Measured, np.generic, np.ndarray)
 KEPT = (*CONTAINERS, *NUMBERS)
-SCALARS = (int, float, Measured)
+SCALARS = (int, float, np.integer, np.floating, Measured)
 
 
 def name_of_key(label: str, key: Any) -> str:

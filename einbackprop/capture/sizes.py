@@ -91,12 +91,13 @@ def deeper(level: int) -> int:
 def rational(number: complex | Fraction | np.number[Any]) -> Number:
     """What a person meant by a number: 0.1 is 1/10, and 0.3333333333333333 is 1/3.
 
-    A float becomes the simplest fraction (denominator at most 10⁶) that rounds to it, else the float's exact value.
+    A float becomes the simplest fraction (denominator at most 10⁶) that rounds to it, else the float's exact value. One
+    that is narrower is what it is: NumPy goes on with that in a wider array.
     """
     value = exact(number)  # type: ignore[arg-type]  # NumPy's scalars are numbers too
-    if isinstance(value, Fraction) and isinstance(number, float | np.floating) and value.denominator > 1:
+    if isinstance(value, Fraction) and isinstance(number, float) and value.denominator > 1:
         simple = value.limit_denominator(1_000_000)
-        return simple if type(number)(float(simple)) == number else value
+        return simple if float(simple) == number else value
     return value
 
 

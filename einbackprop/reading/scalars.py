@@ -43,12 +43,12 @@ class Scalars:
 
     def __init__(self, code: str, scalars: Mapping[str, float], view: View) -> None:
         named, self._literals = uses_in(code)
-        sizes = view.sizes
+        clear = {text: number for text, number in scalars.items()
+                 if text not in view.alike and view.sizes.get(text.lower(), number) == number}  # fmt: skip
         self._known = [
             ((text, power), value) for text, power in named
-            if text in scalars and is_telling(scalars[text]) and text not in view.alike
-            and sizes.get(text.lower(), scalars[text]) == scalars[text]
-            and (value := raised(scalars[text], power)) is not None
+            if (number := number_of(text, clear)) is not None and is_telling(number)
+            and (value := raised(number, power)) is not None
         ]  # fmt: skip
 
     def named(self, number: Number) -> Named | None:
@@ -74,6 +74,20 @@ class Scalars:
 def is_telling(number: float | Fraction) -> bool:
     """Whether a number says something: it is finite, and neither 0 nor 1."""
     return number not in TRIVIAL and math.isfinite(as_float(number))
+
+
+def number_of(text: str, scalars: Mapping[str, float]) -> float | None:
+    """The number that a name stands for, or a sum of names and numbers in parentheses; None for anything else."""
+    if not text.startswith("("):
+        return scalars.get(text)
+    match parse_python(text).body[0]:
+        case ast.Expr(ast.BinOp(left, operator, right)):
+            sides = [written_out(side) if isinstance(side, ast.Constant) else scalars.get(ast.unparse(side))
+                     for side in (left, right)]  # fmt: skip
+            if None not in sides:
+                one, two = (as_float(side) for side in sides if side is not None)
+                return one - two if isinstance(operator, ast.Sub) else one + two
+    return None
 
 
 def raised(number: float, power: Fraction) -> float | None:
@@ -119,8 +133,9 @@ def written_out(node: ast.expr) -> Fraction | None:
     return None
 
 
-def uses(node: ast.expr, power: Fraction) -> Iterator[Use]:
-    """The names in an expression that stands in a product with some power."""
+def uses(node: ast.expr, power: Fraction, *, may_be_number: bool = True) -> Iterator[Use]:
+    """The names in an expression that stands in a product with some power; a sum of two names or numbers,
+    ``(1 - beta)``, is one where it ``may_be_number``."""
     match node:
         case ast.BinOp(left, ast.Mult(), right):
             yield from uses(left, power)
@@ -139,6 +154,10 @@ def uses(node: ast.expr, power: Fraction) -> Iterator[Use]:
         case ast.Call(_, arguments):
             for argument in arguments:
                 yield from uses(argument, Fraction(1))
+        case ast.BinOp(ast.Name() | ast.Attribute() | ast.Subscript() | ast.Constant(), ast.Add() | ast.Sub(),
+                       ast.Name() | ast.Attribute() | ast.Subscript() | ast.Constant()) if may_be_number:  # fmt: skip
+            yield f"({ast.unparse(node)})", power
+            yield from uses(node, power, may_be_number=False)
         case ast.BinOp(left, _, right):  # a sum, a product of matrices
             yield from uses(left, power if isinstance(node.op, ast.MatMult) else Fraction(1))
             yield from uses(right, power if isinstance(node.op, ast.MatMult) else Fraction(1))
