@@ -133,6 +133,13 @@ def written_out(node: ast.expr) -> Fraction | None:
     return None
 
 
+def is_of_numbers(left: ast.expr, right: ast.expr) -> bool:
+    """Whether two sides of a sum are names, one of them a number that is written out perhaps."""
+    sides = {isinstance(side, ast.Constant) for side in (left, right)}
+    return sides != {True} and all(isinstance(side, ast.Name | ast.Attribute | ast.Subscript | ast.Constant)
+                                   for side in (left, right))  # fmt: skip
+
+
 def uses(node: ast.expr, power: Fraction, *, may_be_number: bool = True) -> Iterator[Use]:
     """The names in an expression that stands in a product with some power; a sum of two names or numbers,
     ``(1 - beta)``, is one where it ``may_be_number``."""
@@ -154,8 +161,7 @@ def uses(node: ast.expr, power: Fraction, *, may_be_number: bool = True) -> Iter
         case ast.Call(_, arguments):
             for argument in arguments:
                 yield from uses(argument, Fraction(1))
-        case ast.BinOp(ast.Name() | ast.Attribute() | ast.Subscript() | ast.Constant(), ast.Add() | ast.Sub(),
-                       ast.Name() | ast.Attribute() | ast.Subscript() | ast.Constant()) if may_be_number:  # fmt: skip
+        case ast.BinOp(left, ast.Add() | ast.Sub(), right) if may_be_number and is_of_numbers(left, right):
             yield f"({ast.unparse(node)})", power
             yield from uses(node, power, may_be_number=False)
         case ast.BinOp(left, _, right):  # a sum, a product of matrices
