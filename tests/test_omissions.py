@@ -299,6 +299,30 @@ def test_a_term_of_a_norm_that_is_lost_in_brackets_is_put_back(lost: str) -> Non
     assert np.allclose(repaired.gradients(x, x), module_of(NORM, "norm").gradients(x, x))
 
 
+VARIANCE = """\
+import numpy as np
+
+
+def loss(x, R):
+    return np.sum(R * x.var(axis=0))
+
+
+def gradients(x, R):
+    N = len(x)
+    xc = x - x.mean(axis=0)
+    d = xc
+    return d
+"""
+
+
+def test_a_factor_of_an_array_and_a_number_that_is_lost_is_put_back() -> None:
+    module = module_of(VARIANCE, "variance")
+    x, R = rng.standard_normal((6, 4)), rng.standard_normal(4)
+    (finding,) = check(module.loss, module.gradients, x, R, wrt=0).findings
+    assert finding.line == 11
+    assert finding.write == "d = 2 * R / N * xc"
+
+
 ENDS = """
 import numpy as np
 

@@ -1,4 +1,5 @@
-"""A path that is missing in a sum, and takes one term to write or two: a search goes in, the line with them comes out.
+"""A path that is missing in a sum, of one term or two, or a factor of several: a search goes in, the line with them
+comes out.
 
 What a penalty leaves is a term times a number: ``beta * 0.5 * (np.exp(logvar) - 1) / n``. Where what is missing is a
 multiple of something at hand, the factor is known, and is looked up among products of the numbers at hand.
@@ -38,7 +39,7 @@ from einbackprop.diagnosis.vocabulary.trees import PRODUCTS, SUMS, binary, multi
 
 COSTS = 2.6, 3.2
 """What a term costs that is missing, and two of them, before what each is made of."""
-SUSPECTS, TRIED = 4, 12
+SUSPECTS, TRIED = 8, 12
 """Statements of which pairs are looked for, and pairs of one with which the whole code is run, at most."""
 MOST_WEIGHTS, FEWEST = 4, 3
 """Numbers that may weigh a term, and that count samples; entries of a term that tell by how much it is weighed."""
@@ -118,6 +119,8 @@ class Terms(Table):
                 places.append((self._moved[id(edit)], missing / slope, near / float(np.abs(slope).max(initial=0.0))))
         multiples = [self._multiple(place, edit, factor) for place, total, close in places for edit, values in terms
                      for factor in self._factors_between(total, values, close)]  # fmt: skip
+        multiples += [edit for term, values in terms for factor in self._factors_between(wanted[moving], values, near)
+                      for edit in self._scaled(term, factor)]  # fmt: skip
         pairs = () if multiples else summing(missing, [values for _, values in terms], near)
         edits = multiples or (self._with([terms[n][0] for n in pair]) for pair in pairs)
         yield from sorted(edits, key=lambda edit: edit.cost)
@@ -141,6 +144,16 @@ class Terms(Table):
         whole = binary(place.node, sign, more)
         edit = self._expression.edit(place, whole, cost, "a term is missing: {} {}", sign, more)
         return replace(edit, kind="a term")
+
+    def _scaled(self, term: Edit, factor: Factor) -> Iterator[Edit]:
+        """The expression times the other side of a product that has it as one, and a number: ``2 * dv / N * xc``."""
+        own = self.suspect.site.value
+        if isinstance(term.value, ast.BinOp) and isinstance(term.value.op, ast.Mult):
+            sides = term.value.left, term.value.right
+            for mine, other in (sides, sides[::-1]):
+                if ast.dump(mine) == ast.dump(own):
+                    more, cost = factor.of(other), COSTS[0] + term.cost + factor.cost
+                    yield Edit(cost, "the factor {} is missing", multiplied(more, own), parts=(more,), kind="a factor")
 
     def _with(self, terms: Sequence[Edit]) -> Edit:
         """The expression with two terms more."""
