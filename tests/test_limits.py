@@ -1,6 +1,7 @@
 """A check ends in the time that it is given, and however deep the code goes."""
 
 import functools
+import gc
 import io
 import sys
 import time
@@ -25,6 +26,7 @@ from limits_code import (
 
 import einbackprop as eb
 from einbackprop.core import progress
+from einbackprop.core.scoped import SELDOM, seldom_collected
 from einbackprop.errors import ArgumentError, OptionError
 from einbackprop.shell.command import main
 from einbackprop.world import World
@@ -162,3 +164,15 @@ def test_lists_in_lists_without_end() -> None:
     assert "\n" not in str(refused.value)
     with pytest.raises(ArgumentError, match="may be nested 100 deep"):
         eb.read(lambda a: 0.0, nested)
+
+
+def test_garbage_is_collected_seldom_during_a_check_and_as_before_after_it() -> None:
+    before = gc.get_threshold()
+    try:
+        for own in ((700, 10, 10), (50_000, 5, 5), (0, 10, 10)):  # Python's own, one that is larger, none
+            gc.set_threshold(*own)
+            with seldom_collected():
+                assert gc.get_threshold() == ((SELDOM, *own[1:]) if own[0] == 700 else own)
+            assert gc.get_threshold() == own
+    finally:
+        gc.set_threshold(*before)
