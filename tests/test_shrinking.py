@@ -94,6 +94,8 @@ def test_sizes_that_differ_stay_different(present: set[int]) -> None:
 def test_lines_are_counted_and_the_tracer_is_given_back() -> None:
     _, lines = counted(lambda: slow_functions.recurrent_loss(*drawn((4, 3), (4, 4), (7, 3))))
     assert lines >= 7 * 3
+    _, some = counted(lambda: slow_functions.recurrent_loss(*drawn((4, 3), (4, 4), (7, 3))), most=5)
+    assert some == 6
     with pytest.raises(ZeroDivisionError):
         counted(lambda: 1 / 0)
 

@@ -150,9 +150,9 @@ def _compare(decision: Decision, seed: int, has_limit: bool) -> None:
     paths = tuple(target.path for target in targets)
     drawing = decision.drawing = Drawing(user.loss, user.gradients, state, paths, np.random.default_rng(seed))
     decision.history = {target.name: [] for target in targets}
-    _, told = counted(partial(user.loss, duplicate(state)))
+    told, more = (counted(partial(run, duplicate(state)), SLOW)[1] for run in (user.loss, user.gradients))
     lines = max(told * len(targets), 1)
-    is_slow = max(told, counted(partial(user.gradients, duplicate(state)))[1]) > SLOW
+    is_slow = max(told, more) > SLOW
     user.samples = FEWEST if is_slow else user.samples
     is_long = is_slow or lines * SAMPLED > MOST_LINES  # directions tell as much as few entries do
     known = user.survived, user.samples, user.narrow, user.narrow_loss

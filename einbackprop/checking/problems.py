@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from math import inf
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -60,13 +61,16 @@ def called(function: Callable[[Any], Any], state: Any, what: str) -> Any:
         raise CodeError(what, place_of(raised.error), words_of(raised.error)) from raised.error
 
 
-def counted(call: Callable[[], Any]) -> tuple[Any, int]:
-    """What a call returns, and how many lines of the user's it runs."""
+def counted(call: Callable[[], Any], most: float = inf) -> tuple[Any, int]:
+    """What a call returns, and how many lines of the user's it runs: of more than ``most`` one more than that, since
+    counting takes longer than running them."""
     count = 0
 
     def on_line(frame: FrameType, event: str, argument: Any) -> Any:
         nonlocal count
         count += event == "line"
+        if count > most:
+            sys.settrace(None)  # what is returned here would end it for this scope alone, if at all
         return on_line
 
     def on_call(frame: FrameType, event: str, argument: Any) -> Any:
