@@ -122,6 +122,7 @@ class Prover:
         self.seen: Both | None = None
         self.partners: list[tuple[int, str, str, tuple[int, ...]]] | None = None
         self.given_up: set[tuple[int, str]] = set()
+        self.too_large: tuple[set[tuple[int, str]], str] = set(), ""  # what was given up before one was, and why
         self.steps_left = MOST_STEPS_BETWEEN
 
     def compare(self, name: str, other_name: str, *, patience: tuple[int, int] = PATIENT) -> Comparison:
@@ -145,12 +146,22 @@ class Prover:
             if not self.plausible(name, other_name):
                 return Comparison("undecided", reason=APART)
             equal = self.step_by_step(name, other_name, order)
-            if equal is None:
+            reason = self.beyond(name, other_name) if equal is None else ""
+            if equal is None and not reason:
                 equal, reason = self.written_out(name, other_name, order, patience)
+                if reason:
+                    self.too_large = {*self.given_up}, reason
         if equal is None:
             return Comparison("undecided", (), reason or "no rule shows that they are equal", bool(reason))
         said = (f"{right_side(contract)} = {value}" for contract, value in self.sums)
         return Comparison("proved", (EVERY_SIZE, *said, *equal))
+
+    def beyond(self, name: str, other_name: str) -> str:
+        """Why a pair need not be written out: it is made of a value that was not proved on the way, and another pair
+        that is was too large. Empty where it may do."""
+        given_up, reason = self.too_large
+        reached = [reach(side, value) for side, value in zip(self.sides, (name, other_name), strict=True)]
+        return reason if any(value in reached[side] for side, value in given_up) else ""
 
     def expansions(self, patience: tuple[int, int]) -> tuple[Expansion, Expansion]:
         """The two programs, in one context, with nothing known."""
