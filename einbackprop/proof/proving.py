@@ -34,11 +34,11 @@ MOST_OPENED = 24
 
 QUICK = (200, 3000)
 WHOLE = (200, 5000)
-ROUND = (2000, 30_000)
+ROUND = (2000, 16_000)
 PATIENT = (2000, 60_000)
 """The most terms and steps of a comparison; of a round of loops."""
 
-MOST_STEPS_BETWEEN = 40_000
+MOST_STEPS_BETWEEN = 15_000
 """The most steps of all comparisons of the values between, of all pairs together: about as many as one patient
 comparison takes. Two backwards are one chain of values: what one pair could not prove, the next cannot either."""
 
