@@ -101,3 +101,26 @@ def test_formulas_and_lines_with_einsum_have_the_names() -> None:
     assert second.equation == "a[j,l] -= lr b[j,l]"
     names = {"np": np, "einsum": np.einsum, "D": D, "q": arrays[0], "k": arrays[1]}
     assert np.allclose(eval(first.einsum, names), arrays[0] @ arrays[1].T / np.sqrt(D))
+
+
+def test_a_negative_number_is_one_in_formulas_and_lines_that_are_pasted() -> None:
+    """Formulas and lines have signs of their own, beside which one that a name hides would be lost."""
+    c = -2.5
+
+    def scaled(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return c * (x @ y)
+
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(3, 4)), rng.normal(size=(4, 5))
+    ((formula,),) = (line.formulas for line in eb.read(scaled, x, y).lines)
+    assert formula.einsum is not None
+    assert np.allclose(eval(formula.einsum, {"np": np, "einsum": np.einsum, "x": x, "y": y, "c": c}), c * (x @ y))
+    assert formula.equation.startswith("return[j,k] = -2.5 ")
+
+
+def test_a_narrow_number_is_read_as_what_it_is() -> None:
+    """``np.float32(0.1)`` is not 0.1 once it multiplies an array of float64."""
+    rate = np.float32(0.1)
+    reading = eb.read(lambda w: rate * w, np.ones(3))
+    assert not reading.notes
+    assert "kept of this run" not in str(reading)

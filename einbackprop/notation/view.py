@@ -293,8 +293,8 @@ def number_text(number: Number) -> str:
     return repr(as_float) if math.isfinite(as_float) and Fraction(as_float) == exact else str(exact)
 
 
-def nearest_float(number: Fraction) -> float:
-    """The float nearest to a fraction, infinite where it is too large for one."""
+def nearest_float(number: float | Fraction) -> float:
+    """The float nearest to a number, infinite where it is too large for one."""
     try:
         return float(number)
     except OverflowError:

@@ -39,8 +39,8 @@ PATIENT = (2000, 60_000)
 """The most terms and steps of a comparison; of a round of loops."""
 
 MOST_STEPS_BETWEEN = 15_000
-"""The most steps of all comparisons of the values between, of all pairs together: about as many as one patient
-comparison takes. Two backwards are one chain of values: what one pair could not prove, the next cannot either."""
+"""The most steps of all comparisons of the values between, of all pairs together. Two backwards are one chain of
+values: what one pair could not prove, the next cannot either."""
 
 TOO_LARGE = "the formulas are too large to be written out"
 APART = "they have other values"

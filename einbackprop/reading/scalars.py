@@ -19,7 +19,7 @@ from einbackprop.core.source import parse_python
 from einbackprop.notation.view import Named, View, nearest_float
 
 Use: TypeAlias = tuple[str, Fraction]
-"""A name, or a number that is written out, and the power that it has in a product."""
+"""A name, or a sum of two in parentheses, and the power that it has in a product."""
 
 MOST = 3
 """Names in one factor."""
@@ -47,7 +47,7 @@ class Scalars:
                  if text not in view.alike and view.sizes.get(text.lower(), number) == number}  # fmt: skip
         self._known = [
             ((text, power), value) for text, power in named
-            if (number := number_of(text, clear)) is not None and is_telling(number)
+            if (number := number_of(text, clear)) is not None and is_telling(number) and number > 0  # signs are apart
             and (value := raised(number, power)) is not None
         ]  # fmt: skip
 
@@ -55,17 +55,15 @@ class Scalars:
         """A number as a product of names and at most one number that the statement has written out."""
         if isinstance(number, complex) or not self._known or not is_telling(number):
             return None
-        size = abs(as_float(number))
+        size = abs(nearest_float(number))
         if any(is_close(size, literal) for literal in self._literals):
             return None
         for count in range(1, MOST + 1):
             for literal in (Fraction(1), *self._literals):
                 found = [some for some in combinations(self._known, count)
-                         if is_close(size, abs(math.prod(value for _, value in some)) * as_float(literal))]  # fmt: skip
+                         if is_close(size, math.prod(value for _, value in some) * nearest_float(literal))]  # fmt: skip
                 if len(found) == 1:
-                    product = math.prod(value for _, value in found[0])
-                    rest = -literal if (product < 0) != (number < 0) else literal
-                    return Named(rest, tuple(use for use, _ in found[0]))
+                    return Named(-literal if number < 0 else literal, tuple(use for use, _ in found[0]))
                 if found:
                     return None
         return None
@@ -73,7 +71,7 @@ class Scalars:
 
 def is_telling(number: float | Fraction) -> bool:
     """Whether a number says something: it is finite, and neither 0 nor 1."""
-    return number not in TRIVIAL and math.isfinite(as_float(number))
+    return number not in TRIVIAL and math.isfinite(nearest_float(number))
 
 
 def number_of(text: str, scalars: Mapping[str, float]) -> float | None:
@@ -85,7 +83,7 @@ def number_of(text: str, scalars: Mapping[str, float]) -> float | None:
             sides = [written_out(side) if isinstance(side, ast.Constant) else scalars.get(ast.unparse(side))
                      for side in (left, right)]  # fmt: skip
             if None not in sides:
-                one, two = (as_float(side) for side in sides if side is not None)
+                one, two = (nearest_float(side) for side in sides if side is not None)
                 return one - two if isinstance(operator, ast.Sub) else one + two
     return None
 
@@ -93,19 +91,14 @@ def number_of(text: str, scalars: Mapping[str, float]) -> float | None:
 def raised(number: float, power: Fraction) -> float | None:
     """A number to some power; None where that is no number, or too large for one."""
     try:
-        return math.pow(as_float(number), power)
+        return math.pow(nearest_float(number), power)
     except (ValueError, OverflowError):
         return None
 
 
 def is_close(one: float, other: float | Fraction) -> bool:
     """Whether two numbers are the same but for rounding."""
-    return abs(one - as_float(other)) <= CLOSE * abs(one)
-
-
-def as_float(number: float | Fraction) -> float:
-    """A number as a float, infinite where it is too large for one."""
-    return nearest_float(Fraction(number)) if isinstance(number, int | Fraction) else number
+    return abs(one - nearest_float(other)) <= CLOSE * abs(one)
 
 
 @lru_cache(maxsize=1024)
