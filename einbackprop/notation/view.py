@@ -392,18 +392,22 @@ def sizes_markup(powers: list[tuple[str, int | Fraction]], view: View) -> Markup
     for size, (_, power) in zip(sizes, powers, strict=True):
         if parts and any(one.name not in ("", one.letter.upper()) for one in sizes):
             parts.append("·")  # names side by side could be another
-        root = Root((size,)) if power == Fraction(1, 2) else Raised((size,), str(power))
-        parts.append(size if power == 1 else root)
+        parts.append(powered(size, power))
     return tuple(parts)
+
+
+def powered(base: Part, power: int | Fraction) -> Part:
+    """``B``, ``√B`` or ``B³``."""
+    if power == 1:
+        return base
+    return Root((base,)) if power == Fraction(1, 2) else Raised((base,), str(power))
 
 
 def names_markup(powers: list[tuple[str, Fraction]], sizes: Markup) -> Markup:
     """Powers of the user's numbers before sizes."""
     parts: list[Part] = []
     for name, power in powers:
-        base = (Ref(name),)
-        root = Root(base) if power == Fraction(1, 2) else Raised(base, str(power))
-        parts += ["·"] * bool(parts) + [base[0] if power == 1 else root]
+        parts += ["·"] * bool(parts) + [powered(Ref(name), power)]
     return (*parts, *(["·"] if parts and sizes else []), *sizes)
 
 

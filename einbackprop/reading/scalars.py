@@ -18,8 +18,8 @@ from einbackprop.core.factors import Number
 from einbackprop.core.source import parse_python
 from einbackprop.notation.view import Named, View, nearest_float
 
-Use: TypeAlias = tuple[str, Fraction]
-"""A name, or a sum of two in parentheses, and the power that it has in a product."""
+Use: TypeAlias = tuple[ast.expr, Fraction]
+"""A name, or a sum of two, and the power that it has in a product."""
 
 MOST = 3
 """Names in one factor."""
@@ -46,8 +46,8 @@ class Scalars:
         clear = {text: number for text, number in scalars.items()
                  if text not in view.alike and view.sizes.get(text.lower(), number) == number}  # fmt: skip
         self._known = [
-            ((text, power), value) for text, power in named
-            if (number := number_of(text, clear)) is not None and is_telling(number) and number > 0  # signs are apart
+            ((text_of(node), power), value) for node, power in named
+            if (number := number_of(node, clear)) is not None and is_telling(number) and number > 0  # signs are apart
             and (value := raised(number, power)) is not None
         ]  # fmt: skip
 
@@ -74,18 +74,23 @@ def is_telling(number: float | Fraction) -> bool:
     return number not in TRIVIAL and math.isfinite(nearest_float(number))
 
 
-def number_of(text: str, scalars: Mapping[str, float]) -> float | None:
-    """The number that a name stands for, or a sum of names and numbers in parentheses; None for anything else."""
-    if not text.startswith("("):
-        return scalars.get(text)
-    match parse_python(text).body[0]:
-        case ast.Expr(ast.BinOp(left, operator, right)):
-            sides = [written_out(side) if isinstance(side, ast.Constant) else scalars.get(ast.unparse(side))
-                     for side in (left, right)]  # fmt: skip
-            if None not in sides:
-                one, two = (nearest_float(side) for side in sides if side is not None)
-                return one - two if isinstance(operator, ast.Sub) else one + two
-    return None
+def text_of(node: ast.expr) -> str:
+    """A name as it is written, a sum in parentheses."""
+    return f"({ast.unparse(node)})" if isinstance(node, ast.BinOp) else ast.unparse(node)
+
+
+def number_of(node: ast.expr, scalars: Mapping[str, float]) -> float | None:
+    """The number that a name stands for, or a sum of names and numbers; None where one of them is not known."""
+    if isinstance(node, ast.Constant):
+        number = written_out(node)
+        return None if number is None else nearest_float(number)
+    if not isinstance(node, ast.BinOp):
+        return scalars.get(ast.unparse(node))
+    one, two = number_of(node.left, scalars), number_of(node.right, scalars)
+    if one is None or two is None:
+        return None
+    return nearest_float(one) - nearest_float(two) if isinstance(node.op, ast.Sub) else (
+        nearest_float(one) + nearest_float(two))  # fmt: skip
 
 
 def raised(number: float, power: Fraction) -> float | None:
@@ -110,10 +115,10 @@ def uses_in(code: str) -> tuple[tuple[Use, ...], tuple[Fraction, ...]]:
         return (), ()
     values = (node.value for node in tree.body if isinstance(node, ast.Assign | ast.AugAssign | ast.Return)
               and node.value is not None)  # fmt: skip
-    found = tuple(dict.fromkeys(use for value in values for use in uses(value, Fraction(1))))
+    found = {(text_of(node), power): (node, power) for value in values for node, power in uses(value, Fraction(1))}
     written = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
     numbers = [abs(Fraction(value)) for value in written if isinstance(value, int | float) and is_telling(value)]
-    return found, tuple(dict.fromkeys(made for number in numbers for made in (number, 1 / number)))
+    return tuple(found.values()), tuple(dict.fromkeys(made for number in numbers for made in (number, 1 / number)))
 
 
 def written_out(node: ast.expr) -> Fraction | None:
@@ -150,12 +155,12 @@ def uses(node: ast.expr, power: Fraction, *, may_be_number: bool = True) -> Iter
         case ast.Call(ast.Attribute(attr="sqrt") | ast.Name("sqrt"), [inner]):
             yield from uses(inner, power / 2)
         case ast.Name() | ast.Attribute() | ast.Subscript():
-            yield ast.unparse(node), power
+            yield node, power
         case ast.Call(_, arguments):
             for argument in arguments:
                 yield from uses(argument, Fraction(1))
         case ast.BinOp(left, ast.Add() | ast.Sub(), right) if may_be_number and is_of_numbers(left, right):
-            yield f"({ast.unparse(node)})", power
+            yield node, power
             yield from uses(node, power, may_be_number=False)
         case ast.BinOp(left, _, right):  # a sum, a product of matrices
             yield from uses(left, power if isinstance(node.op, ast.MatMult) else Fraction(1))
