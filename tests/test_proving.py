@@ -68,6 +68,16 @@ def network(layers: int, backward: str):
     return program(text + "".join(steps))
 
 
+def test_what_is_made_of_a_value_that_was_given_up_is_not_written_out_where_another_was_too_large():
+    p, q = network(2, COMPACT), network(2, STAGED)
+    prover = Prover(p, q, drawn_arrays(p))
+    prover.too_large = {(0, "dW2")}, "it is too large"
+    assert prover.beyond("dW2", "dW2") == "it is too large"
+    assert prover.beyond("x0", "x0") == ""
+    prover.too_large = set(), "it is too large"
+    assert prover.beyond("dW2", "dW2") == ""
+
+
 @pytest.mark.parametrize("layers", [1, 3])
 def test_deep_batch_norm(layers):
     p, q = network(layers, COMPACT), network(layers, STAGED)

@@ -21,6 +21,9 @@ from einbackprop.diagnosis.experiments import EndlessError, limited
 from einbackprop.diagnosis.likelihood import new_statements
 from einbackprop.diagnosis.repair import Round
 from einbackprop.diagnosis.trying import Allowance, is_pure, on_copies
+from einbackprop.diagnosis.vocabulary.expression import Expression
+from einbackprop.diagnosis.vocabulary.hand import Hand
+from einbackprop.diagnosis.vocabulary.operands import names_for
 
 CASES = [(name, mistake) for name, script in REPAIRED.items() for mistake in script.mistakes]
 
@@ -312,6 +315,20 @@ def gradients(h, W):
     d = np.ones_like(h)
     for n in (2, 1, 0):
         a = kept[n]
+        a = 1.0 * a
+        a = 1.0 * a
+        a = 1.0 * a
+        a = 1.0 * a
+        a = 1.0 * a
+        a = 1.0 * a
+        a = 1.0 * a
+        a = 1.0 * a
+        a = 1.0 * a
+        a = 1.0 * a
+        a = 1.0 * a
+        a = 1.0 * a
+        a = 1.0 * a
+        a = 1.0 * a
         da = np.hstack([d * a[:, H:], d * a[:, :H]]) * (1 - a ** 2)
         dW += hs[n].T @ da
         total += da.sum(axis=0)
@@ -355,6 +372,11 @@ def test_a_name_that_nothing_reads_stands_where_another_does() -> None:
     rng = np.random.default_rng(0)
     (finding,) = found_in(check(module.loss, module.gradients, rng.normal(size=(4, 2)), rng.normal(size=(6, 2)), wrt=0))
     assert finding.message == "seen must stand here, not j."
+    hand = Hand({"seen": (3,), "other": (3,)}, ("j",), unused=frozenset({"seen"}))
+    expression = Expression(ast.parse("2 * j", mode="eval").body, hand)
+    (place,) = (one for one in expression.operands if one.text == "j")
+    costs = dict(names_for(expression, place))
+    assert costs["seen"] < 1.3 < costs["other"]
 
 
 def test_functions_in_edits_run_so_many_lines_in_all(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from mutant_outcomes import module_of
 
 import einbackprop as eb
 from einbackprop import check
-from einbackprop.checking import solving
+from einbackprop.checking import deciding, solving
 from einbackprop.checking.problems import counted
 from einbackprop.checking.shrinking import SMALLEST, freed, left_over, share_memory, smaller
 from einbackprop.shell.scripts import check_script
@@ -274,6 +274,21 @@ def test_code_that_takes_long_to_read_is_checked_without(monkeypatch: pytest.Mon
     assert [item.verdict for item in report.gradients] == ["wrong" if write else "right"]
     assert [item.write for item in report.findings] == [write] * bool(write)
     assert "statements at the smallest sizes that it takes, up to 600 are read" in assumptions(report)
+
+
+def test_slow_gradients_are_compared_along_directions_as_those_of_slow_losses_are(
+    monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    monkeypatch.setattr(deciding, "SLOW", 50)
+
+    def slowly(w: Any) -> Any:
+        d = np.zeros_like(w)
+        for k in range(len(w)):
+            d[k] += np.cos(w[k])
+        return d
+
+    w = RNG.normal(size=40)
+    assert "; 1 entry and" in assumptions(eb.check(lambda w: np.sum(np.sin(w)), slowly, w))
+    assert "; 1 entry and" not in assumptions(eb.check(lambda w: np.sum(np.sin(w)), lambda w: np.cos(w), w))
 
 
 def steps(w: Any, c: Any, x: Any, n: int) -> list[Any]:
