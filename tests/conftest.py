@@ -2,7 +2,8 @@
 case of every test), `thorough` (many more of both).
 
 `pytest --hypothesis-profile=thorough` chooses one, and so does HYPOTHESIS_PROFILE=thorough. Of tests that are marked
-`long`, since they take seconds, the others run a part of the cases, or nothing where there is one case.
+`long`, since all their cases take minutes, `fast` and `ci` run a part of the cases, or nothing where there is one case;
+so does `fast` of those that are marked `slow`, which take a second or more.
 
 Errors of ours are raised in all tests but those of `einbackprop.core.progress`, which take the switch away.
 
@@ -91,16 +92,18 @@ def what_is_printed_is_kept() -> Iterator[None]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what takes long, unless all is asked for, or a test is named."""
-    from sampling import some
+    from sampling import FAST, some
 
     if any("::" in argument for argument in config.args):
         return
     cases: dict[str, list[pytest.Item]] = {}
     for item in items:
-        if item.get_closest_marker("long"):
+        if item.get_closest_marker("long") or (FAST and item.get_closest_marker("slow")):
             cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
     left = {item for of_one in cases.values() for item in of_one}
-    left -= {item for of_one in cases.values() for item in some(of_one, 6, int(len(of_one) == 1))}
+    for of_one in cases.values():
+        every = 36 if FAST and of_one[0].get_closest_marker("slow") else 6
+        left -= {*some(of_one, every, int(len(of_one) == 1))}
     config.hook.pytest_deselected(items=list(left))
     items[:] = [item for item in items if item not in left]
 

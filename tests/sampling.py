@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from hypothesis import settings
 
+FAST = settings.get_current_profile_name() == "fast"
 THOROUGH = settings.get_current_profile_name() == "thorough"
 WHOLE = settings.get_current_profile_name() in ("full", "thorough")
 Case = TypeVar("Case")

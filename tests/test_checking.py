@@ -217,6 +217,7 @@ def test_what_answers_by_chance_is_never_right(seed: int) -> None:
             else "it differs from the reference, but the functions draw random numbers")
 
 
+@pytest.mark.slow
 def test_the_rounding_of_single_numbers_is_measured() -> None:
     """A difference of a weight over a small rate has few digits."""
     def step(w: Any, x: Any) -> Any:
@@ -473,6 +474,7 @@ def test_messages_of_functions_that_raise() -> None:
     assert issubclass(ScriptError, EinbackpropError)
 
 
+@pytest.mark.slow
 def test_what_the_verdict_rests_on_is_printed() -> None:
     control = CONTROLS["p - Y, one-hot"]
     text = str(check(control.loss, control.gradients, W, X, ONE_HOT))
@@ -581,6 +583,7 @@ def test_no_gradients_is_not_right() -> None:
     assert str(Report(())) == "no gradients"
 
 
+@pytest.mark.slow
 def test_long_reports_stay_within_a_hundred_columns() -> None:
     names = [f"a_rather_long_name_of_a_parameter_{n}" for n in range(9)]
     p = {name: TARGETS.copy() for name in names}
@@ -617,6 +620,7 @@ def relu_network(seed: int, units: int, samples: int) -> tuple[Any, ...]:
             rng.normal(size=(6, samples)), rng.normal(size=(1, samples)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", some([1, 2, 0]))
 def test_a_network_of_thousands_of_kinks_is_right(seed: int) -> None:
     """Differences reach across some kink at any step that rounding allows."""
@@ -751,6 +755,7 @@ def test_labels_in_a_loop_are_no_error_of_ours() -> None:
     assert check(loss, gradient, np.ones((4, 3)), X, y).exit_code == 0
 
 
+@pytest.mark.slow
 def test_pooling_whose_windows_overlap_is_called_wrong_and_repaired() -> None:
     def pool(A: Any) -> Any:
         P = np.zeros((3, 3))
@@ -844,6 +849,7 @@ def open_gradients(W: Any, V: Any, b: Any, x: Any, y: Any) -> list[Any]:
     return [x.T @ ((d @ V.T) * (h > 0)), h.T @ d, 2 * (b - y).sum(axis=0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [1.0, 0.5])
 def test_a_norm_is_known_though_at_some_values_gradients_vanish_or_are_no_numbers(factor: float) -> None:
     """Made smaller, nothing reaches W any more; made larger, the exponential overflows."""
@@ -862,6 +868,7 @@ def with_half_of_one(W: Any, V: Any, x: Any, y: Any) -> list[Any]:
     return [0.5 * dW, dV]
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("gradients", [
     lambda *a: by_the_norm_of_all(with_half_of_one(*a), 2.0),
@@ -891,6 +898,7 @@ def test_gradients_that_are_clipped_at_other_sizes_alone_are_right() -> None:
     assert "right only at sizes such as yours" in str(check(loss, wrong, np.full(5, 0.1), x))
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("total", [1, 100, 1000, 10_000])
 def test_a_total_in_float32_far_from_zero_accuses_nothing_that_is_right(total: float) -> None:
@@ -992,6 +1000,7 @@ def test_a_number_is_no_place_in_memory() -> None:
     assert not any("not judged" in text for text in report.assumptions)
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.usefixtures("verdicts_alone")
 @pytest.mark.parametrize("off", [0, 1e-3])

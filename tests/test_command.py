@@ -120,6 +120,7 @@ def test_importing_the_command_costs_no_numpy_of_its_own() -> None:
         "einbackprop.notation", "einbackprop.notation.console", "einbackprop.shell", "einbackprop.shell.command"]
 
 
+@pytest.mark.slow
 def test_the_package_runs_as_a_module(script: Path) -> None:
     command = [sys.executable, "-m", "einbackprop", "check", str(script), *OPTIONS]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

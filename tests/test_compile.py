@@ -257,6 +257,7 @@ def test_gradients_are_called_plainly_by_threads_at_once() -> None:
     assert not wrong
 
 
+@pytest.mark.slow
 def test_a_gradient_by_every_operand_costs_three_times_the_product() -> None:
     """Along the tree of pairs: forward once, and two transposes a pair."""
     rng = np.random.default_rng(0)

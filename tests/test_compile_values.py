@@ -95,6 +95,7 @@ def test_positions_that_are_computed(name: str) -> None:
     np.testing.assert_array_equal(compiled(t, np.array(other)), function(t, np.array(other)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", [None, "numba"])
 @pytest.mark.parametrize(
     ("function", "labels"),

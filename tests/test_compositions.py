@@ -134,6 +134,7 @@ def test_values_and_gradients(name: str) -> None:
     check_gradients(function, *arguments)
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(seed=seeds, m=st.integers(2, 4), n=st.integers(2, 4))
 def test_any_sizes(seed: int, m: int, n: int) -> None:

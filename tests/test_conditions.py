@@ -66,6 +66,7 @@ def test_a_branch_is_an_assumption_of_the_proof(case: Case) -> None:
     assert not sure(report) or conditions(report), str(report)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Mean of empty slice")  # at other sizes
 def test_most_gradients_with_arithmetic_on_sizes_are_proved() -> None:
     cases = some(RIGHT, 4)
@@ -73,6 +74,7 @@ def test_most_gradients_with_arithmetic_on_sizes_are_proved() -> None:
     assert len(proved) >= (0.85 if THOROUGH else 0.75) * len(cases), [str(case) for case in cases if case not in proved]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Mean of empty slice")
 def test_many_gradients_are_proved_however_sizes_are_spelled() -> None:
     """The others have numbers that a size has become, or take more than one rule for sums in pieces to prove."""

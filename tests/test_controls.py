@@ -50,6 +50,7 @@ def test_correct_code_is_not_accused(control: Fixture) -> None:
     assert not [line for line in report.lines if line.verdict in ("wrong", "follows")]
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("wrong", WRONG[::6], ids=lambda wrong: wrong.fixture.name)
 def test_a_mistake_in_such_code_is_found(wrong: Wrong) -> None:

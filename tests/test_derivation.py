@@ -360,6 +360,7 @@ EXAMPLES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize(("function", "shapes"), EXAMPLES)
 def test_gradients_and_hessian_vector_products_equal_jax(function: Any, shapes: list[tuple[int, ...]]) -> None:

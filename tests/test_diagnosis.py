@@ -115,6 +115,7 @@ def test_where_no_small_edit_explains_it_no_wrong_line_is_written(after: str) ->
             assert reported({"dout = (out - Y) / len(X)": finding.write})
 
 
+@pytest.mark.slow
 def test_a_weight_that_is_updated_too_early_is_named_as_one() -> None:
     update = "    V -= 0.1 * (h.T @ dout)\n    dh = dout @ V.T"
     (finding,) = (f for f in findings({"    dh = dout @ V.T": update}) if f.line is not None)
@@ -130,12 +131,14 @@ def of_script(name: str, before: str, after: str, wrt: tuple[int, ...] | int) ->
     return check(module.loss, module.gradients, *arguments, wrt=wrt).findings
 
 
+@pytest.mark.slow
 def test_what_the_loss_itself_runs_is_trusted() -> None:
     (finding,) = of_script("lstm", "dzo = do * o * (1 - o)", "dzo = do * o + (1 - o)", (0, 1, 2, 3, 6))
     assert finding.line == 41  # and not the sigmoid, nor another line of the step, which the backward runs again
     assert finding.write == "dzo = do * o * (1 - o)"
 
 
+@pytest.mark.slow
 def test_what_a_line_cannot_see_is_not_written_on_it() -> None:
     (finding,) = of_script("columns", "(guess - truth) / truth.shape[-1]", "guess - truth", 0)
     if finding.line == 24:
@@ -151,6 +154,7 @@ def test_the_other_side_of_a_mask_is_said_in_signs_and_once() -> None:
     assert finding.write == "dz2 = dh2 * (z2 > 0)"
 
 
+@pytest.mark.slow
 def test_several_mistakes_are_several_findings() -> None:
     found = findings({"dout = (out - Y) / len(X)": "dout = out - Y", "dW = X.T @ dz": "dW = X.T @ dh"})
     assert [(f.line, f.write) for f in sorted(found, key=lambda f: f.line or 0)] == [
@@ -169,6 +173,7 @@ SOFTMAX = "dS = A * (dA - np.sum(dA * A, axis=1, keepdims=True))"
 OTHERS = ["dS = A * (1 - A) * dA", SOFTMAX.replace("axis=1", "axis=0"), "dS = A * dA"]  # the last for ten seconds
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("after", OTHERS if THOROUGH else OTHERS[:-1])
 def test_the_derivative_of_a_softmax(after: str) -> None:

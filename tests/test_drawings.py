@@ -132,6 +132,7 @@ def test_nothing_is_drawn_over_another_at_any_number_of_lines(count, tmp_path):
     assert measured(article(drawing(chain(count))), OVERLAPS, 420, tmp_path) == {"met": [], "small": 0}
 
 
+@pytest.mark.slow
 def test_the_measure_sees_what_is_drawn_over_another(tmp_path, monkeypatch):
     monkeypatch.setattr(graph_drawing, "SLOT", 4.0)
     assert measured(article(drawing(chain(10))), OVERLAPS, 1400, tmp_path)["met"]
@@ -147,6 +148,7 @@ NETWORKS = ["ij,jb->ib", "ij,ij->", "kb,kb,kb->kb", "lk,lb,kb,kb->kb", "ii->", "
             "ab,bc,cd,da->", "abcdefgh,abcdefgh->", "ij,jk,ki,il->l", "abc,abd,acd,bcd->"]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_networks_can_be_read(tmp_path):
     rings = [",".join(f"{LETTERS[n]}{LETTERS[n + 1]}" for n in range(7)) + "->ah"]
     many = ["ij," * 59 + "ij->i"]

@@ -4,6 +4,7 @@ import warnings
 from collections import Counter
 
 import numpy as np
+import pytest
 from drawn_functions import draw, sizes_for
 from reading_truth import MARK, reading_with_values, untrue
 from sampling import THOROUGH
@@ -14,6 +15,7 @@ from einbackprop.errors import EinbackpropError
 SEEDS = range(10_000) if THOROUGH else range(0, 10_000, 401)
 
 
+@pytest.mark.slow
 def test_what_is_read_of_drawn_functions_is_true() -> None:
     seen: Counter[str] = Counter()
     for seed in SEEDS:

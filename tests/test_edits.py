@@ -310,6 +310,7 @@ def test_what_was_meant_is_among_the_edits_of_a_statement(meant: str, written: s
     assert found.index(spelled) < bound
 
 
+@pytest.mark.slow
 @given(WRITTEN, st.sampled_from((LAYERS, NORM, LOOP, OBJECT)), st.booleans())
 @settings(max_examples=15, deadline=None)
 def test_edits_are_other_expressions_that_can_be_written_down(written: str, hand: Hand, deep: bool) -> None:
@@ -407,6 +408,7 @@ def test_edits_are_given_by_their_cost() -> None:
     assert sorted(costs[0] + costs[1]) == sorted(costs[2])
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("written", ["dout * gamma * ivar / N", "X.T @ dh + 1", "np.sum(dh * (1 - h), axis=0)", "dh"])
 def test_up_to_a_limit_no_edit_is_left_out(written: str) -> None:

@@ -72,6 +72,7 @@ def assert_same(got, want):
     assert np.array_equal(got, want)
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(st.data())
 def test_einsum_is_np_einsum(data):

@@ -127,6 +127,7 @@ def test_drawn_programs_in_torch(drawn: Any) -> None:
     agrees(program, arrays, "torch")
 
 
+@pytest.mark.slow
 @settings(max_examples=400 if THOROUGH else 25)
 @given(programs())
 def test_drawn_programs_in_jax(drawn: Any) -> None:
@@ -179,6 +180,7 @@ def test_parts_that_are_read_backwards(target: str) -> None:
     agrees(program, [x, y], target)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 def test_ruff_finds_nothing(target: str) -> None:
     for fixture in EVERY[::10]:

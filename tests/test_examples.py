@@ -59,6 +59,7 @@ def test_the_command_of_its_docstring_finds_an_example_right(
     assert not [line for line in lines if line.startswith("!")]  # nothing is said of its data
 
 
+@pytest.mark.slow
 def test_of_three_mistakes_three_are_found_and_mended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

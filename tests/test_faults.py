@@ -96,6 +96,7 @@ def test_only_the_tests_of_the_switch_turn_it_off() -> None:
     assert named <= {"conftest.py", "test_command.py", "test_faults.py"}
 
 
+@pytest.mark.slow
 def test_nothing_else_catches_everything() -> None:
     """``except Exception`` stands around calls of the user's code, and in the function that catches errors of ours."""
     found = {}

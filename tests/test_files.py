@@ -124,6 +124,7 @@ def test_the_example_is_replaced_when_forced(here, capsys):
     assert "def gradients" in Path("mynet.py").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_picture_is_not_written_over_another(here, capsys):
     figure = pytest.importorskip("matplotlib.figure").Figure()
     train = ["train", "digits", "--network", "mlp", "--hidden", "3", "--epochs", "1"]

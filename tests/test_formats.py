@@ -74,6 +74,7 @@ def repaired(text: str, fix: dict[str, Any]) -> str:
     return "".join(lines)
 
 
+@pytest.mark.slow
 def test_a_mistake_in_every_format(capsys: pytest.CaptureFixture[str]) -> None:
     text = COLUMNS.wrong("untransposed W")
     written(text, "sub/net.py")

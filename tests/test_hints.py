@@ -80,6 +80,7 @@ def assert_says_no_answer(report: Report, hint: Report, source: str) -> None:
             assert gradient == Gradient(gradient.name, "wrong", gradient.grade, shape=gradient.shape)
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize(("script", "mistake", "kind"), some(NAMED))
 def test_a_hint_says_the_line_and_the_kind_and_never_the_answer(script: Script, mistake: str, kind: str) -> None:
@@ -162,6 +163,7 @@ def script(tmp_path: Path) -> str:
 ANSWER = "np.dot(d_two, one.T)"
 
 
+@pytest.mark.slow
 def test_the_command_gives_hints(script: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["check", script, *OPTIONS]) == 1
     assert ANSWER in capsys.readouterr().out

@@ -154,6 +154,7 @@ def refuse(file, capsys, what):
     assert peak < 50e6, (what, peak)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_hostile_checkpoints(good, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -155,6 +155,7 @@ def test_every_character_in_a_string():
     assert ast.literal_eval("[" + ", ".join(long) + "]") == ['\\", ' * 9] * 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(2))
 def test_names_in_a_program_reach_no_source_and_no_plan(part):
     for name in NAMES[part::2]:
@@ -201,6 +202,7 @@ def wrong_report(name):
                     lambda p: {name: p[name] * p["other"], "other": p[name] ** 2}, data)  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(2))
 def test_reports_and_pages_of_any_key(part):

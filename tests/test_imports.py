@@ -4,6 +4,8 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 import einbackprop
 
 PACKAGE = Path(einbackprop.__file__).parent
@@ -37,6 +39,7 @@ def imports() -> set[tuple[str, str]]:
     return found
 
 
+@pytest.mark.slow
 def test_folders_import_those_above_them() -> None:
     order = folders()
     assert set(order) == {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}

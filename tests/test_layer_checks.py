@@ -302,6 +302,7 @@ def module() -> dict[str, Any]:
     return names
 
 
+@pytest.mark.slow
 def test_python_hands_in_by_name() -> None:
     m = module()
     assert eb.check_layer(m["affine_forward"], m["affine_backward"], m["x4"], m["w"], m["b"], wrt=("x", "w", "b")).ok

@@ -164,6 +164,7 @@ def test_vjp_is_the_complex_step(name, data):
     assert agrees_with_complex_step(data.draw(cases(name)))
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @EVERY
 @few(3)

@@ -132,6 +132,7 @@ def low_limit(work: Callable[[], Any]) -> Any:
         sys.setrecursionlimit(before)
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize(("loss", "gradient", "arguments"), [
     (scatter, scatter_gradient, (rng.normal(size=3),)),

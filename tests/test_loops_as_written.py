@@ -108,6 +108,7 @@ def loss_of_regions(image: Any, filters: Any, d_out: Any) -> Any:
     return sum(d_out[i, j] @ (region * filters).sum(axis=(1, 2)) for region, i, j in regions(image))
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize(("function", "loss", "of", "line", "broken"), [
     (factorization, loss_of_factors, (1, 2), "dQ[k, j] += -2 * e * P[i, k]", "dQ[k, j] += -2 * e * Q[k, j]"),

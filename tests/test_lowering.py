@@ -321,6 +321,7 @@ def test_a_gradient_of_pointwise_functions_in_blocks(drawn: Any, reuse: bool, co
         checked(value_and_vjp(program), arrays, reuse=reuse)
 
 
+@pytest.mark.slow
 def test_drawn_programs_do_run_in_blocks_by_several_workers() -> None:
     shared = 0
 

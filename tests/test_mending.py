@@ -59,6 +59,7 @@ def test_what_a_script_asks_that_stops_holds_no_trace_of_the_edit(tmp_path: Path
     assert "goes on" not in f"{outcome.title}{outcome.report}"
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize(("name", "right", "wrong"), [
     ("attention_head", "ds = a * (da - np", "ds = a * (dWo - np"),
@@ -168,6 +169,7 @@ for step in range(4):
 """
 
 
+@pytest.mark.slow
 def test_a_penalty_that_no_loss_was_found_for_is_no_mistake_beside_the_one_that_stops(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(DECAYING, encoding="utf-8")

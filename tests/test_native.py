@@ -119,6 +119,7 @@ def test_workers_share_the_rows_of_loops(drawn: Any, dtype: str, count: int) -> 
         checked(*typed(*drawn, dtype))
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(recurrences(), st.sampled_from(["float64", "float32"]), st.sampled_from([0, 4, 1 << 12]),
        st.sampled_from(["C", "F", "strided"]))  # fmt: skip
@@ -133,6 +134,7 @@ def test_rounds_of_a_recurrence_have_loops(drawn: Drawn, dtype: str, few: int, k
         checked(program, [laid_out(array, kind) for array in arrays])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "few", "count"), [("float64", 4, 7), ("float32", 4, 7), ("int64", 1 << 20, 3)])
 def test_each_kind_of_sum_over_rows_is_put_together_from_those_of_workers(dtype: str, few: int, count: int) -> None:
     """Sums with a factor and without, extrema of which the last worker meets nan, numbers and vectors; compiled too."""
@@ -225,6 +227,7 @@ def leaves(value: Any) -> list[np.ndarray]:
     return [np.asarray(leaf) for _, leaf in nesting.leaves(value)]
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @needs_numba
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -245,6 +248,7 @@ def test_numba_gives_what_numpy_gives(loss: Any, make: Any, wrt: Any, dtype: str
             np.testing.assert_array_equal(leaf, copy)
 
 
+@pytest.mark.slow
 @needs_numba
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_numba_has_a_loop_in_each_round(dtype: str) -> None:
@@ -266,6 +270,7 @@ def test_numba_has_a_loop_in_each_round(dtype: str) -> None:
         assert_same(leaves(native(*laid)), expected, dtype)
 
 
+@pytest.mark.slow
 @needs_numba
 @settings(max_examples=5, phases=[Phase.generate])
 @given(programs(scalar=True, most_equations=4), st.sampled_from(["float64", "float32"]), st.booleans())
@@ -310,6 +315,7 @@ def test_functions_do_with_nan_and_inf_what_numpy_does(names: str, dtype: str) -
         np.testing.assert_allclose(a, b, rtol=8 * np.finfo(dtype).eps, err_msg=str(equation))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["QUICK", "CONDITIONS"])
 def test_a_wrong_expression_is_found(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every expression of the tables matters to the test above: nan taken for a number, a sign turned round."""
@@ -344,6 +350,7 @@ def test_sums_hold_nan_and_inf_and_are_more_exact_than_float32() -> None:
     np.testing.assert_array_equal(second[[5, 9]], [np.inf, -np.inf])
 
 
+@pytest.mark.slow
 @needs_numba
 def test_other_arguments_are_refused_and_what_can_be_taken_is() -> None:
     p, x, y = arguments()
@@ -381,6 +388,7 @@ def test_results_are_the_callers_unless_reuse_is_asked_for() -> None:
     assert not np.shares_memory(kept, x)
 
 
+@pytest.mark.slow
 @needs_numba
 def test_two_threads_run_loops_at_once() -> None:
     p, x, y = arguments()

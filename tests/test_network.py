@@ -103,6 +103,7 @@ def assert_same_numbers(parameters, X, targets, change=lambda gradients: None):
     assert_close([loss], [matmul_loss(expected[-1], targets)], [loss_error], dtype)
 
 
+@pytest.mark.slow
 # A BLAS may compute on what lies beside five numbers of 32 bits, and say that it met no number: seen once in many runs.
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore:invalid value encountered in dot:RuntimeWarning")
@@ -177,6 +178,7 @@ def test_gradients_agree_with_central_differences(drawn):
     assert np.all(abs(actual - expected / (2 * h)) <= 1e-8 * (1 + flat(error)))
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("sizes", [(3, 4, 5, 2, 6), (4, 4, 4, 4, 4), (2, 1, 3, 1, 1)])
 def test_gradients_agree_with_jax(sizes):

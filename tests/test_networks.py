@@ -66,6 +66,7 @@ def examples(rng):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mlp", "convnet", "gpt"])
 def test_gradient_of_a_network_is_the_complex_step(name):
     rng = np.random.default_rng(0)
@@ -80,6 +81,7 @@ def test_gradient_of_a_network_is_the_complex_step(name):
         assert slope == pytest.approx(np.sum(leaves(gradient)[n] * direction), rel=1e-9, abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mlp", "convnet", "gpt"])
 def test_float32_networks_have_float32_losses_and_gradients(name):
     loss, parameters, *data = examples(np.random.default_rng(0))[name]
@@ -164,6 +166,7 @@ def leaves_of(nested):
     return [leaf for value in values for leaf in (leaves_of(value) if isinstance(value, dict | list) else [value])]
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
 @pytest.mark.parametrize("name", NETWORKS)

@@ -196,6 +196,7 @@ def closed_form(edges):
     return expand(p, "t", heads=HEADS)
 
 
+@pytest.mark.slow
 @given(EDGES, EDGES, st.permutations("ijklm"))
 @settings(max_examples=200)
 def test_products_of_one_matrix_are_the_same_only_if_isomorphic(edges, others, names):

@@ -315,6 +315,7 @@ print("THEN", type(bad.error_in_exec).__name__, shell.user_ns["X"].shape)
 """
 
 
+@pytest.mark.slow
 def test_the_magic_in_ipython(tmp_path: Path) -> None:
     pytest.importorskip("IPython")
     wrong = GRADS.replace("X.T @ (h * (1 - h**2))", "X.T @ h")

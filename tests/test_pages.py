@@ -69,6 +69,7 @@ def test_code_stands_as_far_left_as_it_can() -> None:
     assert min(len(code) - len(code.lstrip()) for code in codes if code) == 0
 
 
+@pytest.mark.slow
 def test_a_line_whose_shape_is_wrong_is_marked_with_its_formula_and_the_right_one() -> None:
     root = parsed(report_of("bias sum keeps an axis").to_html())
     assert rows(root, "wrong") == ["38"]
@@ -151,6 +152,7 @@ def test_a_report_without_lines_is_a_page_too() -> None:
     assert "".join(parsed(Report(()).to_html()).itertext()).count("no gradients") == 2  # the title and the heading
 
 
+@pytest.mark.slow
 def test_a_real_browser_draws_it(tmp_path: Path) -> None:
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:

@@ -163,6 +163,7 @@ def test_without_a_mistake_nothing_is_said(source: str) -> None:
     assert report.findings == ()
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("name", some(PAIRS, 3))
 def test_both_of_two_mistakes_are_named_and_together_repaired(name: str) -> None:

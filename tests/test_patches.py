@@ -137,6 +137,7 @@ def gradients(W, b, X, T):
 """
 
 
+@pytest.mark.slow
 def test_two_statements_of_a_line_are_both_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     script = tmp_path / "net.py"
     script.write_text(TWO, encoding="utf-8")

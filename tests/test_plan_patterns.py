@@ -57,6 +57,7 @@ def blocks_of(cached: int, added: float, count: int = 1) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @given(
     convolutions(), st.sampled_from(["float64", "float32"]), st.booleans(),
     st.sampled_from([64, 600, 2400, 10**6]), st.sampled_from([0.0, 1.0, 100.0]), st.integers(1, 3),
@@ -80,6 +81,7 @@ def test_convolutions_as_they_are_lowered_and_in_blocks_of_any_length(
             np.testing.assert_allclose(found, value, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_products_added_at_places_that_overlap_and_are_cut(data: Any) -> None:
     """``y[l] += k[r] d[n]`` at ``l = s·n + a·r + c``, of which only some places are there."""
@@ -172,6 +174,7 @@ def stacks(draw: Any) -> tuple[Any, list[np.ndarray]]:
     return function, [W, x]
 
 
+@pytest.mark.slow
 @given(stacks(), st.booleans(), st.sampled_from(["float64", "float32"]))
 def test_stacks_and_their_gradients(drawn: Any, reuse: bool, dtype: str) -> None:
     function, arguments = drawn
@@ -227,6 +230,7 @@ def backwards_too(W: Any, U: Any, bias: Any, x: Any, h: Any) -> Any:
     return np.sum(there * back) + recurrence_loss(W, U, bias, x, 2 * h)
 
 
+@pytest.mark.slow
 @given(
     st.tuples(st.integers(1, 7), *[st.integers(1, 3)] * 3), st.sampled_from(["float64", "float32"]), st.booleans(),
     st.sampled_from([recurrence_loss, backwards_too]),

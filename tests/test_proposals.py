@@ -234,12 +234,14 @@ ALONE = ("xor_number_by_number", "factors_in_loops", "gate_and_loss", "handed_to
 ALWAYS = (*ALONE, "gradient_holder", "polar_inputs", "two_towers")
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("name", dict.fromkeys([*some(ASKED, 2), *ALWAYS]))
 def test_loss_gradients_and_arguments_are_found(name: str) -> None:
     assert [told(proposal) for proposal in proposed(str(PASTED / f"{name}.py"))] == ASKED[name]
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("name", dict.fromkeys(
     [*(name for name in some((*ASKED, *FLAT, "updating_layers"), 2) if name not in SLOW), *ALWAYS]))
@@ -310,6 +312,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("name", some(MISTAKES, 2))
 def test_a_mistake_in_a_loop_is_told_on_its_line_and_the_patch_fits_the_script(
@@ -365,6 +368,7 @@ IN_STEPS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("name", dict.fromkeys([*some(IN_STEPS), *ALONE]))
 def test_a_mistake_in_a_step_is_told_on_its_line(name: str, tmp_path: Path) -> None:
@@ -377,6 +381,7 @@ def test_a_mistake_in_a_step_is_told_on_its_line(name: str, tmp_path: Path) -> N
     assert (finding.line, finding.write and right in finding.write) == (made.line, True)
 
 
+@pytest.mark.slow
 def test_a_rate_that_no_number_of_the_script_is_hides_no_factor(tmp_path: Path) -> None:
     """Momentum that averages moves weights by part of what a rate says: what is called a gradient tells more."""
     made = mistaken("attributes_by_name", "2 * off / off.size", "2 * off / len(off)", tmp_path)
@@ -577,6 +582,7 @@ for _ in range(50):
 """
 
 
+@pytest.mark.slow
 def test_the_gradient_of_a_loss_at_what_a_call_gives_is_asked_of_that(tmp_path: Path) -> None:
     """Not of the targets, which have the same shape; and of what is trained first."""
     script = tmp_path / "script.py"
@@ -604,6 +610,7 @@ def test_a_gradient_of_another_shape_is_asked_of_the_attribute_that_it_is_called
     assert "off.sum(axis=0)" in finding.write
 
 
+@pytest.mark.slow
 def test_a_network_whose_layers_update_themselves_is_asked_as_a_whole(tmp_path: Path) -> None:
     """The rate is what the call says, not the slope of a unit that is called alpha; with a mistake in all layers but
     the last one it is asked so too.
@@ -669,6 +676,7 @@ def test_mistakes_are_found_after_a_training_that_diverged_and_the_objects_of_th
     }
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["fc_net", "layers"])
 def test_an_update_of_entries_that_each_stand_once_is_written_as_one(name: str, tmp_path: Path) -> None:
@@ -795,6 +803,7 @@ def test_what_is_asked_is_said_and_can_be_asked_again(capsys: pytest.CaptureFixt
     assert verdict == "right: all 4 gradients"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "line"), [
     ("affine", "        dw[d,m] = Σ_n x[n,d] dout[n,m]"),
     ("lstm_cell", "        o[n,h] = sigmoid(a[n,2H+h])"),
@@ -847,6 +856,7 @@ def test_a_gradient_of_a_wrong_shape_is_asked_about(
     assert asked in [list(one.question.wrt) for one in proposed(made.script) if one.question]
 
 
+@pytest.mark.slow
 def test_functions_that_are_left_out_are_told() -> None:
     *_, last = proposed(str(PASTED / "layers.py"))
     assert last.notes[-1] == "nothing was found to check affine_relu_backward against, which may give gradients too"
@@ -986,6 +996,7 @@ def test_what_is_said_of_a_penalty_that_updates_have_and_gradients_have_not(tmp_
     assert outcome.report.headline.startswith("wrong: net.w[0], net.w[1]")
 
 
+@pytest.mark.slow
 def test_gradients_that_stand_the_wrong_way_round_are_wrong_where_the_script_descends(tmp_path: Path) -> None:
     text = (PASTED / "decay_in_update.py").read_text(encoding="utf-8")
     first, last = text.index("    def cost("), text.index("    def backprop(")
@@ -1004,6 +1015,7 @@ def test_gradients_that_stand_the_wrong_way_round_are_wrong_where_the_script_des
     assert "(activations[-1] - y)" in str(finding.write)
 
 
+@pytest.mark.slow
 def test_a_gradient_in_a_dict_under_the_name_of_its_weights_is_asked_about_in_a_wrong_shape(tmp_path: Path) -> None:
     made = mistaken("started_elsewhere", "dh.sum(axis=0)", "dh.sum()", tmp_path)
     (outcome,) = outcomes(made.script)
@@ -1013,6 +1025,7 @@ def test_a_gradient_in_a_dict_under_the_name_of_its_weights_is_asked_about_in_a_
         "grads['beta'] = dh.sum(axis=0)"]
 
 
+@pytest.mark.slow
 def test_a_statement_that_adds_to_an_array_is_mended_in_its_shape(tmp_path: Path) -> None:
     made = mistaken("parameter_objects", "self.w.grad[...] = self.x.T @ dz", "self.w.grad += dz.T @ self.x", tmp_path)
     assert [told(one) for one in proposed(made.script)]
@@ -1750,6 +1763,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("text", "mistake", "wrong"),
@@ -1965,6 +1979,7 @@ for epoch in range(4):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("text", "mistake", "count", "wrong"),
@@ -2136,6 +2151,7 @@ def gradients(parameters, X, Y):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "names", "mistake"), [
     (PADDED, ["tok", "pos", "out"], ("dx.sum(0)", "dx.mean(0)")),
     (IMAGES, ["K", "W"], ("(1 - h ** 2)", "(1 - h)")),
@@ -2406,6 +2422,7 @@ for _ in range(3):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "names"), [
     (PUT_TOGETHER, ["Wf", "Wg", "bf", "bg"]), (COUNTED, ["W_in", "W_out"]), (NESTED, ["X", "siec.a.W", "siec.b.W"]),
     (RIVALS, ["w1", "b1", "w2"]),
@@ -2428,6 +2445,7 @@ def test_of_two_networks_with_the_same_keys_the_one_is_asked_of_that_the_gradien
     assert found == {(5, 1)}
 
 
+@pytest.mark.slow
 def test_data_of_a_layer_are_as_wide_as_its_arrays(tmp_path: Path) -> None:
     """One column would be stretched to them, and nothing be asked of the data."""
     found = asked_of(NORM, tmp_path).report

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import pytest
 from drawn_programs import programs
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -153,6 +154,7 @@ def test_no_mutant_of_a_program_survives(data: Any, drawn: Any, mutate: Any) -> 
             assert not is_survivor(comparison, (program, mutant), arrays), (mutate.__name__, program, mutant)
 
 
+@pytest.mark.slow
 @settings(max_examples=MANY)
 @given(st.data(), programs(most_equations=5), st.sampled_from(KEEPING), st.sampled_from(MUTATIONS))
 def test_no_mutant_of_a_rewritten_program_survives(data: Any, drawn: Any, rewrite: Any, mutate: Any) -> None:
@@ -169,6 +171,7 @@ def test_no_mutant_of_a_rewritten_program_survives(data: Any, drawn: Any, rewrit
             assert not is_survivor(comparison, (program, mutant), arrays), (rewrite, mutate, program, mutant)
 
 
+@pytest.mark.slow
 @settings(max_examples=MANY)
 @given(st.data(), programs(polynomial=True, most_equations=4), st.sampled_from(MUTATIONS))
 def test_no_mutant_of_a_polynomial_survives_exact_arithmetic(data: Any, drawn: Any, mutate: Any) -> None:

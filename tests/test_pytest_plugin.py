@@ -10,6 +10,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 START = '''
 import numpy as np
@@ -72,6 +74,7 @@ ASSERTIONS = (
 )
 
 
+@pytest.mark.slow
 def test_a_failing_assertion_shows_the_whole_report(tmp_path: Path) -> None:
     tests = (f"def test_{n}():\n    {assertion}\n\n" for n, assertion in enumerate(ASSERTIONS))
     shown = ran(tmp_path, "".join(tests))
@@ -89,6 +92,7 @@ def frames(shown: str) -> list[str]:
     return [place for place in places if place != "test_net.py"]
 
 
+@pytest.mark.slow
 def test_other_assertions_and_tests_that_pass_are_left_alone(tmp_path: Path) -> None:
     test = "def test_one():\n    report = eb.check(loss, wrong, W)\n    assert loss(W) < 0\n"
     test += "def test_two():\n    assert eb.check(loss, right, W)\n"
@@ -99,6 +103,7 @@ def test_other_assertions_and_tests_that_pass_are_left_alone(tmp_path: Path) -> 
     assert "3 failed, 1 passed" in shown
 
 
+@pytest.mark.slow
 def test_frames_of_ours_are_left_out_where_the_error_is_the_users(tmp_path: Path) -> None:
     test = "def test_loss():\n    eb.check(stopping, right, W)\n"
     test += "def test_grad():\n    eb.grad(stopping)(W)\n"
@@ -111,6 +116,7 @@ def test_frames_of_ours_are_left_out_where_the_error_is_the_users(tmp_path: Path
     assert frames(shown) == []
 
 
+@pytest.mark.slow
 def test_frames_of_ours_are_shown_where_the_error_is_ours_or_all_are_wanted(tmp_path: Path) -> None:
     test = "def test_ours():\n    from einbackprop.core import nesting\n    nesting.get({}, ('x',))\n"
     assert "einbackprop/core/nesting.py:" in ran(tmp_path / "a", test).replace("\\", "/")

@@ -508,6 +508,7 @@ def report_of(text: str, folder: Path) -> Report:
     return outcome.report
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 def test_right_gradients_are_right(name: str, tmp_path: Path) -> None:
@@ -793,6 +794,7 @@ cost, slope = make(X, y)
     assert [item.verdict for item in report.gradients] == ["right"]
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 def test_one_mistake_is_found_on_its_line(name: str, tmp_path: Path) -> None:

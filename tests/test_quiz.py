@@ -207,6 +207,7 @@ def script(tmp_path: Path) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_the_command_asks_and_says(script: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["quiz", script, *OPTIONS, "--answer", "45"]) == 0
     out = capsys.readouterr().out
@@ -251,6 +252,7 @@ def test_an_interruption_at_the_prompt_is_no_answer(
     assert "should be" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_teacher_writes_it(script: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "exercise.py"
     Path(script).write_bytes(EXAMPLE.read_bytes().replace(b"\n", b"\r\n"))

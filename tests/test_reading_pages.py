@@ -178,6 +178,7 @@ TOO_WIDE = """Array.from(document.querySelectorAll(".einbackprop")).map(a => {
         e => e.getBoundingClientRect().right > edge).map(e => e.textContent.slice(0, 80)); }).flat()"""
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("width", [1400, 800, 400])
 def test_nothing_scrolls_sideways(width, tmp_path):
@@ -262,6 +263,7 @@ def test_any_character_has_a_form_in_latex(tmp_path):
 # The command line
 
 
+@pytest.mark.slow
 def test_the_commands_write_pages_and_latex(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("net.py").write_text(COLUMNS.text, encoding="utf-8")

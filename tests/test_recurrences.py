@@ -77,6 +77,7 @@ def test_drawn_recurrences_at_all_lengths(drawn: Drawn, rounds: int, other: tupl
         np.testing.assert_allclose(found, wanted, 1e-9, 1e-11, err_msg=drawn.text)
 
 
+@pytest.mark.slow
 @given(recurrences(), st.lists(st.sampled_from(["float16", "float32", "float64"]), min_size=5, max_size=5))
 def test_a_loop_has_the_dtypes_of_its_rounds(drawn: Drawn, kinds: list[str]) -> None:
     """What the rounds read of the one before has the dtype that it has where they stand one after the other."""
@@ -117,6 +118,7 @@ def test_values_that_are_made_of_each_other_as_they_were(head: str) -> None:
         np.testing.assert_allclose(np.sum(gradient * along), slope(run, there, n, along), 1e-6, 1e-7)
 
 
+@pytest.mark.slow
 def test_a_recurrence_in_each_round_of_another() -> None:
     """Over two counters: as source in two loops, and compiled."""
     rng, grid = np.random.default_rng(0), recurrent_functions.grid
@@ -256,6 +258,7 @@ def test_backpropagation_through_time_is_proved_for_every_length(carry: str) -> 
     assert "Proofs rest on: every size is at least 1." in " ".join(str(report).split())
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("edit", [
     ("1 - hs[t + 1] ** 2", "1 - hs[t] ** 2"), ("da @ Wh.T", "da @ Wh"), ("hs[t].T", "hs[t + 1].T"),

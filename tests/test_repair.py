@@ -64,6 +64,7 @@ def repairs(script: Script, text: str, findings: list[Finding], folder: Path) ->
     return all(np.allclose(mine, its, rtol=1e-9, atol=1e-12) for mine, its in zip(mended, right, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize(("name", "mistake"), some(CASES))
 def test_one_mistake_is_found_on_its_line_and_what_to_write_repairs_it(name: str, mistake: str, tmp_path: Path) -> None:
@@ -99,6 +100,7 @@ def test_the_users_functions_are_as_they_were_and_print_nothing(tmp_path: Path, 
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_an_edit_with_which_a_loop_would_run_for_ever_is_no_danger(tmp_path: Path) -> None:
     loop = "    t = len(x)\n    while t:\n        t -= 1"
     text = RECURRENT.text.replace("    for t in reversed(range(len(x))):", loop)
@@ -121,6 +123,7 @@ def test_a_backward_of_forty_steps_is_right() -> None:
 SAMPLED = list(FORTY.mistakes) if THOROUGH else list(FORTY.mistakes)[::7]
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("mistake", SAMPLED)
 def test_of_forty_steps_one_mistake_is_found_on_its_line(mistake: str, tmp_path: Path) -> None:
@@ -230,6 +233,7 @@ ON_ONE_WAY = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("edits", ON_ONE_WAY, ids=lambda edits: edits[1][1])
 def test_two_mistakes_on_one_way_are_named_and_together_repaired(edits: tuple[tuple[str, str], ...]) -> None:
@@ -337,6 +341,7 @@ def gradients(h, W):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", ["dW = np.zeros((H, H))", "dW = np.zeros((H, 2))"])
 def test_a_size_in_a_shape_that_is_computed_elsewhere_is_put_back(wrong: str) -> None:
     """Where it starts is looked at first, however many statements run before it is added to."""
@@ -366,6 +371,7 @@ def gradients(W, x):
 """
 
 
+@pytest.mark.slow
 def test_a_name_that_nothing_reads_stands_where_another_does() -> None:
     """Whatever the two are: an array for a number."""
     module = module_of(UNREAD, "unread")
@@ -558,6 +564,7 @@ def gradients(x, W, Y, mu, s, beta):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("right", "wrong", "write"),
     [
@@ -576,6 +583,7 @@ def test_numbers_are_solved_for(right: str, wrong: str, write: str) -> None:
     assert found.write == write
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("wrong", "write"),
@@ -634,6 +642,7 @@ def gradients(x, W, b):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("was", "now", "write"),
@@ -652,6 +661,7 @@ def test_what_is_broadcast_where_it_is_written_to_may_be_larger(was: str, now: s
     assert [item.write for item in found_in(check(module.loss, module.gradients, x, W, b, wrt=(1, 2)))] == [write]
 
 
+@pytest.mark.slow
 def test_a_line_that_makes_another_shape_is_named_though_nothing_repairs_it() -> None:
     source = """\
 import numpy as np
@@ -706,6 +716,7 @@ def gradients(W, V, X, Y, lam):
 '''
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("right", "wrong", "write"), [
     ("d[a <= 0] = 0", "d[h < 0] = 0", "d[h <= 0] = 0"),  # nothing is written there: no value of it is wrong
     ("lam / n * W", "lam * W", "return d + lam * W / n"),  # not `penalised(dW, W, lam / n, n)` where it is called
@@ -872,6 +883,7 @@ class Net:
 '''
 
 
+@pytest.mark.slow
 def test_mistakes_are_found_in_large_arrays_whose_size_an_object_keeps() -> None:
     """At smaller sizes, where mistakes are looked for faster, its loss has no value."""
     net, rng = module_of(KEPT_SIZE, "kept_size").Net(24), np.random.default_rng(0)

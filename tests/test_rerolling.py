@@ -58,6 +58,7 @@ def holds(drawn: Drawn, sizes: tuple[int, int]) -> Program:
     return program
 
 
+@pytest.mark.slow
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example("return np.array([[x[i, j] * 0.5 for j in range(m)] for i in range(n)])", (3, 3))
 @example("total = 0.0\nfor i in range(m):\n    total += x[0, -1]\nreturn total / n", (2, 3))
@@ -66,6 +67,7 @@ def test_loops_that_are_drawn(body: str, sizes: tuple[int, int]) -> None:
     holds(function(body), sizes)
 
 
+@pytest.mark.slow
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True, max_examples=30)
 @given(BODIES, SIZES)
 def test_what_is_read_of_them_is_true(body: str, sizes: tuple[int, int]) -> None:

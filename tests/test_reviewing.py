@@ -57,6 +57,7 @@ def test_most_mistakes_are_named() -> None:
     assert sum(named) >= 0.7 * len(named)  # not those that change a shape, or what is returned for what
 
 
+@pytest.mark.slow
 def test_the_text_says_what_to_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     script = tmp_path / "net.py"
     script.write_text(COLUMNS.text.replace("np.dot(W2.T, d_two)", "np.dot(W2, d_two)"), encoding="utf-8")
@@ -86,6 +87,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after", "place", "said"), SHAPES.values(), ids=SHAPES)
 def test_a_gradient_of_a_wrong_shape_or_none_gets_its_line(
     before: str, after: str, place: str, said: str
@@ -101,6 +103,7 @@ def test_a_gradient_of_a_wrong_shape_or_none_gets_its_line(
     assert {g.verdict for g in report.gradients if g.name == "b2"} == {"wrong"}
 
 
+@pytest.mark.slow
 @pytest.mark.xfail(strict=True, reason=(
     "what a return hands on in the wrong shape has no Jacobian, and a statement without one is told by an edit only: "
     "the gradient is called wrong, and no line is named"))
@@ -162,6 +165,7 @@ WRITTEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after", "write"), WRITTEN.values(), ids=WRITTEN)
 def test_what_to_write_is_said_in_the_users_numpy(before: str, after: str, write: str) -> None:
     (finding,) = COLUMNS.report(COLUMNS.text.replace(before, after)).findings

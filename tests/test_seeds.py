@@ -152,6 +152,7 @@ CASES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 def test_the_seed_of_a_backward_is_given_where_no_loss_is_written(name: str, tmp_path: Path) -> None:

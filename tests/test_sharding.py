@@ -240,6 +240,7 @@ PADDED = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_sizes_that_do_not_divide_are_padded_and_what_fills_them_counts_for_nothing() -> None:
     pytest.importorskip("jax")
     jobs = [padded_einsum(random.Random(seed)) for seed in range(300 if THOROUGH else 30)]
@@ -421,6 +422,7 @@ OPERATIONS: dict[str, tuple[Any, tuple[Any, ...], int]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_operations_are_those_of_the_best_order_and_none_of_what_only_moves(name: str) -> None:
     function, arguments, count = OPERATIONS[name]
@@ -477,6 +479,7 @@ def test_notes_say_what_stays_and_what_is_idle() -> None:
     assert json.loads(found.to_json())["notes"] == [*found.notes]
 
 
+@pytest.mark.slow
 def test_on_paper_there_can_be_any_number_of_devices() -> None:
     found = eb.shard(lambda A, B: A @ B, np.ones((4096, 64)), np.ones((64, 4096)),
                      mesh={"x": 4096, "y": 4096}, letters={"j": "x", "k": "y"})  # fmt: skip
@@ -664,6 +667,7 @@ def test_what_is_asked_of_one_result_twice_is_asked_of_it_together(
     assert "dW[j_x, k_y] = " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_report_is_an_error_of_ours_nowhere() -> None:
     """Every layer of the catalogue has one, with whatever letter lies on an axis."""
     for name, arguments in LAYERS.items():
@@ -738,6 +742,7 @@ for mine, theirs in zip(safe(x, b), eb.grad(root_of_squares, wrt=(0, 1))(x, b)):
 """
 
 
+@pytest.mark.slow
 def test_it_runs_on_the_devices() -> None:
     pytest.importorskip("jax")
     assert on_devices("-c", ON_DEVICES).splitlines() == [

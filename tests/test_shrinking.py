@@ -132,6 +132,7 @@ def gradients(W, U, X):
 """
 
 
+@pytest.mark.slow
 def test_a_size_that_gradients_keep_as_a_number_is_no_mistake(tmp_path: Path) -> None:
     """The loss runs at smaller sizes, where the gradients raise: what made these run was told beside the mistake."""
     script = tmp_path / "script.py"
@@ -209,6 +210,7 @@ def test_a_size_that_stands_as_a_number_is_no_mistake_where_another_one_is(tmp_p
     assert [item.write for item in report.findings] == ["d = 2 * (h - y) * (1 - h ** 2)"]
 
 
+@pytest.mark.slow
 def test_mistakes_of_long_code_are_found_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading hundreds of statements takes longer than trying edits; where one was found, none is looked for again."""
 
@@ -257,6 +259,7 @@ def chain_gradient(w: Any, x: Any) -> Any:
     return dw
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [None, "dw += slope * x"])
 def test_code_that_takes_long_to_read_is_checked_without(monkeypatch: pytest.MonkeyPatch, write: str | None) -> None:
     """Thousands of rounds take minutes to read: the verdict and the repair need none of it."""

@@ -197,6 +197,7 @@ def test_lines_that_hang_over_and_calls_that_change_something_are_moved(order: s
     assert {item.verdict for item in report.gradients} == {"right"}
 
 
+@pytest.mark.slow
 def test_a_line_that_reads_what_is_updated_by_a_method_is_moved() -> None:
     """It spells no attribute that the update changes; what the method reads is known from its text."""
     method = "    def weights(self):\n        return 1.0 * self.W\n\n"
@@ -227,6 +228,7 @@ def test_of_two_statements_on_one_line_none_is_moved() -> None:
     assert not any("belongs" in finding.message for finding in report.findings)
 
 
+@pytest.mark.slow
 def test_an_edit_that_is_likelier_than_a_move_comes_first() -> None:
     source = RECURRENT.replace("dWh += hs[t].T @ d", "dWh += 2 * hs[t].T @ d")
     (found,) = [item for item in checked(source, RECURRENT).findings if item.line]

@@ -40,6 +40,7 @@ def strata_of(size):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", [set(), {"ones"}, {"zeros"}, {"ones", "zeros"}])
 def test_layer_sizes_draws_each_stratum_often_and_no_other(wanted):
     asked = {name: name in wanted for name in ("ones", "zeros")}
@@ -58,6 +59,7 @@ def test_independent_sizes_would_hardly_draw_the_strata():
     assert count["all equal"] < len(drawn) / 20
 
 
+@pytest.mark.slow
 def test_batch_is_tied_to_each_layer():
     tied = Counter(size[:-1].index(size[-1]) for size in drawn_from(layer_sizes())
                    if size[:-1].count(size[-1]) == 1)  # fmt: skip
@@ -69,6 +71,7 @@ def test_layer_sizes_counts_layers(hidden):
     assert {len(size) for size in drawn_from(layer_sizes(hidden), 50)} == {hidden + 3}
 
 
+@pytest.mark.slow
 def test_sizes_draws_each_letter_and_ties_each_pair():
     drawn = drawn_from(sizes("ijb"))
     assert all(list(size) == ["i", "j", "b"] for size in drawn)
@@ -84,6 +87,7 @@ def test_sizes_draws_each_letter_and_ties_each_pair():
     assert {size["i"] for size in drawn_from(sizes("i", max_size=3))} == {2, 3}
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("asked", [{}, {"ones": True}, {"zeros": True}])
 @pytest.mark.parametrize(
@@ -107,6 +111,7 @@ def test_failures_shrink_to_the_smallest_sizes(fails, smallest, asked):
     assert found == expected
 
 
+@pytest.mark.slow
 def test_operands_fit_their_subscripts_and_are_generic():
     for W, x, c in drawn_from(operands("ij,jb,->ib")):
         assert W.shape[1] == x.shape[0]

@@ -28,6 +28,7 @@ def test_right_scripts_are_proved(name: str) -> None:
     assert not lines_told(report)
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize(("name", "mistake"), some(BROKEN, 2))
 def test_the_broken_line_is_told(name: str, mistake: str) -> None:
@@ -68,6 +69,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("name", LOSSES)
 def test_picked_probabilities_are_proved(name: str) -> None:
@@ -120,6 +122,7 @@ def test_a_guard_that_the_gradient_leaves_out_is_said_and_forgiven() -> None:
     assert not [finding for finding in report.findings if finding.line is not None]
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_guard_hides_no_mistake(wrong: str) -> None:
@@ -128,6 +131,7 @@ def test_a_guard_hides_no_mistake(wrong: str) -> None:
     assert [g.verdict for g in check(guarded(1e-7), WRONG[wrong], W, X, LABELS).gradients] == ["wrong"]
 
 
+@pytest.mark.slow
 def test_what_is_added_for_its_own_sake_is_no_guard() -> None:
     rng = np.random.default_rng(1)
     W, X = rng.normal(size=(3, 4)), 3 * rng.normal(size=(7, 3))
@@ -160,6 +164,7 @@ def test_a_cell_in_a_loop_is_right() -> None:
     assert not lines_told(CELL.report())
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("mistake", CONTEXTS.mistakes)
 def test_what_a_loop_overwrites_is_told(mistake: str) -> None:
@@ -172,6 +177,7 @@ def test_what_a_loop_overwrites_is_told(mistake: str) -> None:
 # What to write, tried among the user's own variables
 
 
+@pytest.mark.slow
 def test_what_is_to_be_written_reads_only_what_is_there() -> None:
     report = HELPER.report()
     assert [g.verdict for g in report.gradients] == ["wrong", "right"]

@@ -305,6 +305,7 @@ def test_matrix_products(seed: int, m: int, n: int, k: int, batch: list[int], da
         check(lambda a, b: (a @ b[..., 0], np.tensordot(a, b, 1), a[..., :1, :] @ b), a, b)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(25))
 @given(seed=seeds, m=st.integers(1, 4), n=st.integers(1, 4))
 def test_other_products(seed: int, m: int, n: int) -> None:
@@ -375,6 +376,7 @@ def test_convolutions(mode: Any, n: int, m: int) -> None:
 # Layout
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(60))
 @given(seed=seeds, shape=shapes, data=st.data())
 def test_reshapes(seed: int, shape: tuple[int, ...], data: Any) -> None:
@@ -469,6 +471,7 @@ def keys(draw: Any, shape: tuple[int, ...], *, arrays: bool = True) -> Any:
     return tuple(items)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(150))
 @given(seed=seeds, shape=shapes, data=st.data())
 def test_items(seed: int, shape: tuple[int, ...], data: Any) -> None:
@@ -480,6 +483,7 @@ def test_items(seed: int, shape: tuple[int, ...], data: Any) -> None:
     check(lambda x: x[tuples], x)  # in a key a tuple is what a list is
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(150))
 @given(seed=seeds, shape=shapes, data=st.data())
 def test_writes(seed: int, shape: tuple[int, ...], data: Any) -> None:
@@ -506,6 +510,7 @@ def test_writes(seed: int, shape: tuple[int, ...], data: Any) -> None:
     check(function, array(seed, shape))
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(80))
 @given(seed=seeds, shape=shapes, data=st.data())
 def test_writes_through_views(seed: int, shape: tuple[int, ...], data: Any) -> None:
@@ -531,6 +536,7 @@ def test_writes_through_views(seed: int, shape: tuple[int, ...], data: Any) -> N
     check(function, array(seed, shape))
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(40))
 @given(seed=seeds, shape=shapes, data=st.data())
 def test_masks(seed: int, shape: tuple[int, ...], data: Any) -> None:
@@ -558,6 +564,7 @@ def test_masks(seed: int, shape: tuple[int, ...], data: Any) -> None:
         check(lambda x, m: (x[m].mean(axis=0), x[m].mean(), x[m].max(), x[m].T @ x[m] if x[m].ndim < 3 else 0.0), x, m)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(40))
 @given(seed=seeds, n=st.integers(1, 5), k=st.integers(1, 4), data=st.data())
 def test_labels(seed: int, n: int, k: int, data: Any) -> None:
@@ -643,6 +650,7 @@ def test_scalars_are_no_views() -> None:
 # Making and joining
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(25))
 @given(seed=seeds, shape=shapes, data=st.data())
 def test_joins_and_splits(seed: int, shape: tuple[int, ...], data: Any) -> None:
@@ -682,6 +690,7 @@ def test_a_dtype_that_is_asked_for_is_not_passed_over() -> None:
     assert any(isinstance(equation, Opaque) for equation in whole.equations)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(15))
 @given(seed=seeds, n=st.integers(1, 4), m=st.integers(1, 4))
 def test_made_arrays(seed: int, n: int, m: int) -> None:

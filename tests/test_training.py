@@ -204,6 +204,7 @@ def test_measures_are_of_the_parameters_as_they_are():
     assert reached.measures[-1, 4] == np.mean(right)
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("given", "least"),
@@ -217,6 +218,7 @@ def test_digits_are_learnt(given, least):
     assert measured(task.forward, training.snapshot().parameters, task.test)[1] >= least
 
 
+@pytest.mark.slow
 def test_a_text_is_learnt_better_than_by_counting():
     text = text_of(None)
     short = encoded("it", "".join(text.characters[token] for token in text.tokens[:15_000]))
@@ -238,6 +240,7 @@ def tasks():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "arrays"), [("mlp", 6), ("conv", 6), ("text", 16)])
 def test_gradients_are_verified(name, arrays):
     assert loop.verify(tasks()[name]()) == arrays
@@ -355,6 +358,7 @@ def test_a_training_takes_one_thread_unless_told_otherwise(given, taken):
     assert done.stdout == f"{taken}\n"
 
 
+@pytest.mark.slow
 def test_curves_are_drawn(here, capsys):
     pytest.importorskip("matplotlib")
     for suffix, mark in ((".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")):
@@ -363,6 +367,7 @@ def test_curves_are_drawn(here, capsys):
         assert f"drew curves{suffix}\n" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there a process cannot be sent Ctrl-C alone")
 def test_ctrl_c_saves_what_is_there(here):
     command = [sys.executable, "-m", "einbackprop", *DIGITS, "--epochs", "5000", "--save", str(here / "a.npz")]
@@ -451,6 +456,7 @@ def test_what_cannot_be_is_refused_in_one_line_before_anything_is_written(messag
     assert {path.name: path.read_bytes() for path in here.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_what_a_checkpoint_was_not_made_with_is_refused(here, capsys):
     assert main([*MLP, "--save", "a.npz"]) == 0
     text = ["train", "text", "text", "--context", "4", "--features", "4", "--blocks", "1", "--steps", "2"]

@@ -4,6 +4,7 @@
 from itertools import permutations
 from random import Random
 
+import pytest
 from drawn_formulas import Drawn, drawn
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -33,24 +34,28 @@ def cases(draw) -> Drawn:
         raise
 
 
+@pytest.mark.slow
 @MANY
 @given(cases())
 def test_equations_have_the_value_that_they_say(case):
     assert persistent(case, equation_fault) == ""
 
 
+@pytest.mark.slow
 @MANY
 @given(cases())
 def test_einsum_lines_can_be_pasted_and_give_the_value(case):
     assert persistent(case, einsum_fault) == ""
 
 
+@pytest.mark.slow
 @MANY
 @given(cases())
 def test_matrix_forms_have_the_value_that_they_say(case):
     assert persistent(case, matrix_fault) == ""
 
 
+@pytest.mark.slow
 def test_a_matrix_in_two_roles_of_a_product_is_one_matrix() -> None:
     """``x[i,j] x[k,i]`` for each i would be a row of x and a column of it, by one name."""
     pairs, threes = (["".join(p) for p in permutations("ijkl", count)] for count in (2, 3))

@@ -87,6 +87,7 @@ def findings(module: ModuleType, *arguments: object, count: int = 1) -> list[Fin
     return list(check(module.loss, module.gradients, *arguments, wrt=wrt).findings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "said"),
     [
@@ -152,6 +153,7 @@ def gradients(s, y):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "shapes", "write"),
     [

@@ -147,6 +147,7 @@ def test_two_rows_swapped_are_objected_to(outcomes: Any, monkeypatch: pytest.Mon
         assert shown(table) not in NOTES
 
 
+@pytest.mark.slow
 def test_reading_and_proof_can_only_add_what_is_theirs() -> None:
     """Nothing makes or changes a verdict but the table, and additions name no fact of the black box."""
     assert not {field.name for field in fields(Facts)} & {field.name for field in fields(Added)}

@@ -41,6 +41,7 @@ def edited(code: str, edits: list[list[Any]]) -> str:
 # what the page's Python answers
 
 
+@pytest.mark.slow
 def test_a_check() -> None:
     found = answer("check", MYNET, **ASKED)
     assert (found["exit"], found["headline"], found["marks"]) == (0, "right: all 6 gradients", [])
@@ -142,6 +143,7 @@ def test_a_mistake_of_ours_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told.startswith("a mistake of einbackprop itself, not of your code: ZeroDivisionError")
 
 
+@pytest.mark.slow
 def test_a_hint_says_where_and_not_what() -> None:
     for level, said in ((1, "A mistake is here. It is about"), (2, "A mistake is here.<")):
         found = answer("check", WRONG, hint=level, **ASKED)
@@ -153,6 +155,7 @@ def test_a_hint_says_where_and_not_what() -> None:
     assert answer("check", MYNET, hint=1, **ASKED)["exit"] == 0
 
 
+@pytest.mark.slow
 def test_a_hint_does_not_say_how_to_mend_what_stops() -> None:
     code = MYNET.replace(RIGHT, "dW2 = first @ d_second") + "gradients(weights, X, T)\n"
     told = answer("check", code, **ASKED)
@@ -215,6 +218,7 @@ def test_a_penalty_that_the_loss_found_leaves_out_is_no_mistake_unless_it_was_as
     assert [mark["write"] for mark in meant["marks"]] == ["return X.T @ (X @ W - T)"]
 
 
+@pytest.mark.slow
 def test_what_is_found_in_the_code_is_proposed() -> None:
     code = MYNET[MYNET.index("import itertools") :]
     asked = {"form": "apart", "cotangent": "dout", **ASKED, "expression": "gradients(weights, X, T)"}
@@ -296,6 +300,7 @@ def test_the_library_may_be_a_zip_file() -> None:
     assert all(not place.startswith("//") for place in LIBRARY)
 
 
+@pytest.mark.slow
 def test_code_of_a_zipped_library_is_not_the_users(tmp_path: Path) -> None:
     library = tmp_path / "library.zip"
     with zipfile.ZipFile(library, "w") as bundle:
@@ -360,6 +365,7 @@ def test_nothing_is_from_elsewhere_but_pyodide(written: Path) -> None:
     assert f"connect-src 'self' {site.CORE} {site.PACKAGES.removesuffix('full/')};" in policy.group(1)
 
 
+@pytest.mark.slow
 def test_the_bundle_is_the_same_each_time_and_runs(written: Path, tmp_path: Path) -> None:
     assert (written / site.BUNDLE).read_bytes() == site.packages()
     with zipfile.ZipFile(written / site.BUNDLE) as bundle:
@@ -376,6 +382,7 @@ def test_the_bundle_is_the_same_each_time_and_runs(written: Path, tmp_path: Path
     assert ran.stdout == "right: all 6 gradients\n", ran.stderr
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_not_ours_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "notes"
     folder.mkdir()
@@ -404,6 +411,7 @@ def test_pyodide_must_be_the_one_that_is_known(tmp_path: Path, capsys: pytest.Ca
     assert not (tmp_path / "page").exists()
 
 
+@pytest.mark.slow
 def test_the_editor_is_what_its_script_makes(tmp_path: Path) -> None:
     npm, node = shutil.which("npm"), shutil.which("node")
     if npm is None or node is None:

@@ -44,6 +44,7 @@ def test_drawn_functions_are_numpys_everywhere() -> None:
     assert seen["bare"] < 0.1 * there, seen  # refused by NumPy, at other sizes
 
 
+@pytest.mark.slow
 def test_what_is_drawn() -> None:
     """Fifteen operations and more, on all of the constructs."""
     sources = [draw(seed).source for seed in range(400)]

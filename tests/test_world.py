@@ -122,6 +122,7 @@ def test_what_no_copy_can_have_is_refused_by_name(name: str, module: Callable[[s
         f.__globals__["file"].close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", some(odd_functions.FUNCTIONS))
 def test_what_runs_by_itself_runs_in_a_world(
     name: str, module: Callable[[str, str], Any], capfd: pytest.CaptureFixture[str]
