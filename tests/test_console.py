@@ -27,7 +27,6 @@ def commands(text: str) -> Iterator[tuple[str, str]]:
             yield lines[0], "\n".join(lines[1:]).rstrip("\n")
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("document", ["README.md", "NOTES.md"])
 def test_the_console_blocks_are_real(
     document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -65,16 +65,33 @@ def gradients(U, W, X):
         later = W.T @ raw
     return grads["U"], grads["W"]
 """
+SQUARES = """\
+import numpy as np
+
+
+def loss(W, X):
+    return 0.25 * np.sum((W @ W.T) ** 2) + 0.5 * np.sum((W @ X) ** 2)
+
+
+def gradients(W, X):
+    inner = W.T @ W
+    outer = W @ W.T
+    gram = X @ X.T
+    dW = outer @ W + W @ gram
+    return dW
+"""
 SHAPES = ((3, 4), (4,), (4, 2), (5, 3), (5, 2))
 LOOP_SHAPES = ((4, 2), (4, 4), (3, 2))
 
 
-def lines_of(source: str, shapes: Sequence[tuple[int, ...]], name: str = "lined") -> Lines:
+def lines_of(
+    source: str, shapes: Sequence[tuple[int, ...]], name: str = "lined", at: set[tuple[str, int]] | None = None
+) -> Lines:
     rng = np.random.default_rng(0)
     module: Any = module_of(source, name)
     arguments = tuple(rng.normal(size=shape) for shape in shapes)
     trace = record_pair(module.loss, module.gradients, arguments)
-    return lines_of_backward(trace, Cotangents.of(trace, [get(arguments, i.path) for i in trace.program.inputs]))
+    return lines_of_backward(trace, Cotangents.of(trace, [get(arguments, i.path) for i in trace.program.inputs]), at)
 
 
 def said(lines: Lines) -> dict[int, tuple[str, str]]:
@@ -156,6 +173,29 @@ def test_every_letter_has_a_dimension_and_no_other_has() -> None:
         shown = {i for line in lines.lines for i in letters_of(line.markup)}
         assert shown == {i for d in lines.dimensions for i in d.letters}
         assert all(d.letters for d in lines.dimensions)
+
+
+@pytest.mark.parametrize(
+    ("source", "shapes"), [(NETWORK, SHAPES), (LOOP, LOOP_SHAPES), (SQUARES, ((3, 4), (4, 5)))]
+)
+def test_a_line_alone_is_read_as_among_all(source: str, shapes: Sequence[tuple[int, ...]]) -> None:
+    """Which letter is the second over a dimension depends on the lines before."""
+    for line in lines_of(source, shapes).lines:
+        alone = lines_of(source, shapes, at={(line.file, line.line)}).lines
+        assert line in alone
+        assert [one.markup for one in alone if one == line] == [line.markup]
+
+
+def test_the_text_reads_no_lines_but_those_it_tells_of() -> None:
+    rng = np.random.default_rng(0)
+    module = module_of(NETWORK.replace("db = dz.sum(axis=0)", "db = dh.sum(axis=0)"), "told")
+    report = eb.check(module.loss, module.gradients, *(rng.normal(size=shape) for shape in SHAPES), wrt=(0, 1, 2))
+    text = str(report)
+    assert "_items" not in vars(report.lines)
+    (finding,) = report.findings
+    assert finding.yours is not None
+    assert finding.yours.split("\n")[0] in next(line for line in report.lines if line.line == finding.line).equation
+    assert "  letters: n = 5   j = 4\n" in text
 
 
 def test_without_a_derivative_lines_are_read_all_the_same() -> None:

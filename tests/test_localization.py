@@ -150,6 +150,36 @@ def test_right_gradients_are_not_taken_entry_by_entry_again_and_wrong_ones_are(
     assert taken == ([(1,)] if trusted else [(0,), (1,)])  # the second is not right, whatever was said of it
 
 
+@pytest.mark.parametrize("is_kinked", [False, True])
+def test_gradients_are_compared_along_directions_as_well_as_entry_by_entry(
+    monkeypatch: pytest.MonkeyPatch, is_kinked: bool
+) -> None:
+    """A mistake in one entry shows along any direction; rounding of a gradient that is always zero does not."""
+
+    def loss(w: Any, b: Any, v: Any) -> Any:
+        z = w + b
+        centred = z - z.mean(axis=0)
+        return np.sum(np.sin(centred) * v) + (np.sum(np.abs(np.ceil(v) * w)) if is_kinked else 0.0)
+
+    rng = np.random.default_rng(7)
+    problem = pair_problem(loss, lambda w, b, v: (w, b), [rng.normal(size=s) for s in ((6, 5), (5,), (6, 5))], (0, 1))
+    state = with_arrays(problem)
+    user = User(problem.loss, problem.gradients, problem.gradients_source, targets_of(problem, state), narrow=())
+    plain, along = (Experiment(user, state, ((0,), (1,)), rng, is_sketched=each) for each in (False, True))
+    truth = plain.truth
+    monkeypatch.setattr(Reference, "gradient", None)  # no entries are asked for
+    noise = 1e-17 * rng.normal(size=5)
+    assert along.wrong({"w": truth["w"], "b": noise}) == plain.wrong({"w": truth["w"], "b": noise}) == frozenset()
+    for at in np.ndindex(6, 5):
+        changed = truth["w"].copy()
+        changed[at] += 1e-4
+        assert along.wrong({"w": changed, "b": noise}) == {"w"}
+    both = {"w": 1.001 * truth["w"], "b": noise + 1e-4}
+    for wrong in (both, {"w": np.full((6, 5), np.nan), "b": "b"}, {"w": truth["w"].T, "b": np.ones(4)}, None):
+        assert along.wrong(wrong) == plain.wrong(wrong) == {"w", "b"}
+    assert along.wrong({"w": truth["w"], "b": None}) == plain.wrong({"w": truth["w"], "b": None}) == frozenset()
+
+
 def test_what_is_derived_is_the_true_gradient_only_where_the_loss_says_so() -> None:
     rng = np.random.default_rng(6)
     w = rng.normal(size=(12, 9))

@@ -225,6 +225,7 @@ def checked(source: str, of: str) -> Report:
     return check(module.loss, module.gradients, *ARGUMENTS[of], wrt=tuple(range(COUNTS[of])))
 
 
+@pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("lost", "said"),
@@ -289,6 +290,7 @@ def gradients(x, R):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["R.sum(axis=0)", "xn * np.sum(R * xn, axis=0)"])
 def test_a_term_of_a_norm_that_is_lost_in_brackets_is_put_back(lost: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is found by what the brackets should make, which is known from what a 1 more in them adds."""
@@ -326,6 +328,33 @@ def test_a_factor_of_an_array_and_a_number_that_is_lost_is_put_back() -> None:
     assert finding.write == "d = 2 * R / N * xc"
 
 
+BATCH_NORM = """\
+import numpy as np
+
+
+def loss(x, gamma, R, eps):
+    mean, var = x.mean(axis=0), x.var(axis=0)
+    return np.sum(R * gamma * (x - mean) / np.sqrt(var + eps))
+
+
+def gradients(x, gamma, R, eps):
+    N = len(x)
+    mean, var = x.mean(axis=0), x.var(axis=0)
+    dn = R * gamma
+    dvar = np.sum(dn * (x - mean) * -0.5 * (var + eps) ** -1.5, axis=0)
+    dmean = np.sum(dn * -1 / np.sqrt(var + eps), axis=0)
+    dx = dn / np.sqrt(var + eps) + dvar * 2 * (x - mean) / N + dmean / N
+    return dx
+"""
+
+
+def test_a_term_with_a_difference_that_stands_elsewhere_is_put_back() -> None:
+    module = module_of(BATCH_NORM.replace(" + dvar * 2 * (x - mean) / N", ""), "batch_norm")
+    x, gamma = rng.standard_normal((6, 3)), rng.standard_normal(3)
+    (finding,) = check(module.loss, module.gradients, x, gamma, rng.standard_normal((6, 3)), 1e-5, wrt=0).findings
+    assert finding.write == "dx = dn / np.sqrt(var + eps) + dmean / N + 2 * dvar * (x - mean) / N"
+
+
 ENDS = """
 import numpy as np
 
@@ -344,6 +373,7 @@ def gradients(first, last, E, y):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "line"), [
     ('g["first"] += s / s.sum()', 'g["first"][y[0]] -= 1'), ('g["last"] += r / r.sum()', 'g["last"][y[-1]] -= 1')])
 def test_a_count_that_is_lost_at_one_entry_is_put_back(before: str, line: str) -> None:
@@ -368,6 +398,7 @@ def test_where_no_line_can_be_made_it_is_said_where_one_is_missing(source: str, 
     assert found.write is None
 
 
+@pytest.mark.slow
 def test_with_a_second_mistake_the_line_is_found_all_the_same() -> None:
     twice = without(NETWORK, '    grads["b1"] = dh.sum(axis=0)').replace("dh = ds @ W2.T", "dh = -ds @ W2.T")
     report = checked(twice, NETWORK)
@@ -418,6 +449,7 @@ def gradients(x, R):
     assert "NameError: name 'factor' is not defined" in str(report)
 
 
+@pytest.mark.slow
 def test_two_lines_that_are_missing_at_one_place_are_written_together() -> None:
     twice = without(without(NETWORK, '    grads["b1"] = dh.sum(axis=0)'), '    grads["b2"] = ds.sum(axis=0)')
     (found,) = [item for item in checked(twice, NETWORK).findings if item.line]
@@ -428,6 +460,7 @@ def test_two_lines_that_are_missing_at_one_place_are_written_together() -> None:
     assert {item.verdict for item in checked(with_writes(twice, [found]), NETWORK).gradients} == {"right"}
 
 
+@pytest.mark.slow
 def test_two_lines_that_are_missing_in_a_loop_are_written_together() -> None:
     source = """\
 import numpy as np
@@ -486,6 +519,7 @@ def gradients(x, U, p, q, h):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("wrong", "terms"), [
     ("dh = dc", {"di * p", "df * q"}), ("dh = dc + di * p", {"df * q"}), ("dh = di * p", {"dc", "df * q"}),
 ])  # fmt: skip
@@ -568,6 +602,7 @@ def gradients(q, k, v, R):
 """
 
 
+@pytest.mark.slow
 def test_a_term_of_a_list_that_nothing_else_reads_is_put_back() -> None:
     """A number times an entry of a list, indexed as the code indexes another list."""
     module = module_of(RUNNING.replace(" + dbelow * all_z[t]", ""), "running")
@@ -602,6 +637,7 @@ def gradients(p, x, y):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ['    g["W"] += y.T @ dc', '    g["b"] += dc.sum(axis=0)', '    g["V"] += k.T @ dv'])
 def test_the_share_of_another_use_is_put_back(line: str) -> None:
     """What it takes is only made after the line that makes the rest, where others are added to."""

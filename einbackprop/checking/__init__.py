@@ -9,7 +9,8 @@ states into facts; `deciding` also looks for clipping, which excuses a differenc
 The verdict: `verdicts`, one table of facts; nothing else makes or changes one.
 What can add facts: `elsewhere` (other sizes), what `diagnosis` reads and proves, at the sizes of `shrinking` where the
 code runs many statements, `guards` (what a loss adds before a logarithm), and `relations` (what a gradient is instead).
-What is said: what `diagnosis` finds, to which `mistakes` hands wrong gradients; `assumptions`; `reports` (pages too),
+What is said: what `diagnosis` finds, to which `mistakes` hands wrong gradients and states at which repairs must hold
+(those of `growing`, where letters leave no other sizes); `assumptions`; `reports` (pages too),
 `texts`; `source_edits` (lines to write, as a patch).
 `solving` goes through all of it in this order.
 """

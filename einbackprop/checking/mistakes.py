@@ -22,6 +22,7 @@ from einbackprop.checking.elsewhere import (
     whole_numbers,
     written_out,
 )
+from einbackprop.checking.growing import larger_states
 from einbackprop.checking.problems import Problem
 from einbackprop.checking.shrinking import SEARCHED, shrunk
 from einbackprop.checking.trials import Trial, drawn
@@ -29,7 +30,7 @@ from einbackprop.checking.verdicts import Finding, Line
 from einbackprop.core.nesting import Path, duplicate, get
 from einbackprop.core.program import Program
 from einbackprop.core.progress import doing
-from einbackprop.diagnosis.cases import Case, Diagnosis
+from einbackprop.diagnosis.cases import Case, Diagnosis, Place
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.lines import LOGARITHM, guards, lines_of_backward
 from einbackprop.diagnosis.review import Review
@@ -47,9 +48,7 @@ def smaller_diagnosis(
     """What is wrong, and where, as it is found at smaller sizes, where it is known what each value should be; None
     where the code takes no smaller ones, or nothing is found there that repairs the user's own.
     """
-    numbers = whole_numbers(program)  # where a size is one of these, the code is wrong at others
-    fixed = {d.size for d in program.dimensions if written_out(d.size, program, numbers)}
-    small = shrunk(problem, trial, SEARCHED, fixed)
+    small = shrunk(problem, trial, SEARCHED, sizes_written(program))
     traced = None if small is None or small.problem.pair is None else traced_at(small.problem.pair, small.trial.state)
     if small is None or not isinstance(traced, Trace):
         return None
@@ -69,7 +68,7 @@ def unread_diagnosis(
     loss = traced_at(problem.forward, trial.state) if is_read and problem.forward is not None else None
     program, folded = (loss.unrolled.program, loss.program) if isinstance(loss, Trace) else (None, None)
     case = case_of(problem, trial, program, Review(), states, parameters, seed, larger, folded)
-    return repairing(diagnosis_of(replace(case, read=dict), seed))
+    return repairing(diagnosis_of(replace(case, read=lambda at: {}), seed))
 
 
 def repairing(found: Diagnosis) -> Diagnosis | None:
@@ -114,6 +113,8 @@ def case_of(
     here = problem.gradients.world
     states_there = [moved(Drawing.copied(drawn(other, seed)), other.gradients.world, here) for _, other in others]
     elsewhere = [*states_there, *larger]
+    fixed = sizes_written(program) - {2}  # a 2 is seldom a size
+    grown = tuple(larger_states(trial.user, states[0], elsewhere, set(paths), fixed, seed))
     if program is not None and sum(int(np.prod(target.shape)) for target in trial.targets) > MANY:
         small = small_states(problem, trial.state, program, set(paths), seed)
         # an object may keep a size as a number, and the gradients read it where the loss does not
@@ -129,22 +130,35 @@ def case_of(
             problem.place(declared): np.expand_dims(found[declared.ref.name], declared.units)
             for declared in program.inputs if declared.ref.name in found}
 
-    def read() -> dict[tuple[str, int], Line]:
-        traced = None if problem.pair is None else traced_at(problem.pair, trial.state)
-        if not isinstance(traced, Trace):
-            return {}
-        lines = lines_of_backward(traced, Cotangents(arrays=arrays_at(problem, traced.program, trial.state)))
-        return {(line.file, line.line): line for line in lines.lines}
+    def read(at: frozenset[Place]) -> dict[Place, Line]:
+        traced = traced_at(problem.pair, trial.state) if problem.pair is not None and at else None
+        return by_place(lines_of_backward(traced, Cotangents(), at).lines) if isinstance(traced, Trace) else {}
 
-    lines = {(line.file, line.line): line for line in review.read.lines}
+    def lines(at: frozenset[Place]) -> dict[Place, Line]:
+        return by_place(review.reads(at).lines)
+
     guarded = program is not None and bool(guards(program, (LOGARITHM,)))
-    return Case(trial.user, states, frozenset(trial.wrong), elsewhere, cotangents, guarded, lines, read, derived)
+    return Case(trial.user, states, frozenset(trial.wrong), elsewhere, grown, cotangents, guarded, lines, read, derived)
 
 
-def as_read(findings: Iterable[Finding], lines: Iterable[Line]) -> tuple[Finding, ...]:
+def sizes_written(program: Program | None) -> set[int]:
+    """The sizes of a program that stand in the code as numbers: it is wrong at others."""
+    if program is None:
+        return set()
+    numbers = whole_numbers(program)
+    return {d.size for d in program.dimensions if written_out(d.size, program, numbers)}
+
+
+def by_place(lines: Iterable[Line]) -> dict[Place, Line]:
+    """Lines by their files and numbers."""
+    return {(line.file, line.line): line for line in lines}
+
+
+def as_read(findings: Iterable[Finding], review: Review) -> tuple[Finding, ...]:
     """Findings with what their lines compute, as they were read."""
-    known = {(line.file, line.line): line for line in lines}
-    told = ((item, known.get((item.file or "", item.line or 0))) for item in findings)
+    places = [(item.file or "", item.line or 0) for item in findings]
+    known = by_place(review.reads(frozenset(places)).lines)
+    told = ((item, known.get(place)) for item, place in zip(findings, places, strict=True))
     return tuple(item if line is None else replace(item, yours=line.formula, yours_markup=line.markup)
                  for item, line in told)  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Any
 
@@ -137,6 +137,9 @@ class Report:
         What the verdicts rest on: how values were drawn, what the reference is.
     dimensions
         What the letters of the lines range over.
+    accused, legend
+        The lines that are wrong, or wrong because of others, and what the letters in findings range over: the text
+        needs no more. Of all lines, unless given.
     faults
         The parts that failed by a mistake of ours; the verdicts do not rest on them.
     """
@@ -147,6 +150,8 @@ class Report:
     assumptions: tuple[str, ...] = ()
     dimensions: Sequence[Dimension] = ()
     faults: tuple[InternalFault, ...] = ()
+    accused: Sequence[Line] | None = field(default=None, repr=False)
+    legend: Sequence[Dimension] | None = field(default=None, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -186,7 +191,7 @@ class Report:
         hints.require_level(level)
         return replace(
             self, gradients=hints.hinted_gradients(self.gradients), lines=hints.hinted_lines(self.lines),
-            findings=hints.hinted_findings(self.findings, level),
+            findings=hints.hinted_findings(self.findings, level), legend=(),
         )  # fmt: skip
 
     def text(self, *, colour: bool = False) -> str:
@@ -200,14 +205,19 @@ class Report:
         parts = [wrapped(texts.headline(self.gradients), ""), *texts.table(self.gradients, colour)]
         parts += [wrapped(note, "  ") for note in texts.notes(self.gradients)]
         for item in self.findings:
-            work = partial(_as_text, item, self.lines, colour)
+            work = partial(_as_text, item, self._told, colour)
             parts += contained("the text of a finding", work, (wrapped(item.message, "! ", "  "),))
         return [*parts, *contained("the text below the findings", self._below, self.assumptions)]
 
+    @property
+    def _told(self) -> Sequence[Line]:
+        return self.lines if self.accused is None else self.accused
+
     def _below(self) -> list[str]:
         mistakes = any(item.line is not None for item in self.findings)
-        more = [texts.followers(self.lines, self.findings)] if mistakes else []
-        more += [texts.letters_text(self.dimensions)] if mistakes and self.dimensions else []
+        more = [texts.followers(self._told, self.findings)] if mistakes else []
+        letters = (self.dimensions if self.legend is None else self.legend) if mistakes else ()
+        more += [texts.letters_text(letters)] if letters else []
         return [wrapped(told, "  ") for told in (*more, *self.assumptions) if told]
 
     def to_json(self) -> str:

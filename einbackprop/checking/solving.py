@@ -312,7 +312,7 @@ def _additions(
     if not (trial.wrong and diagnosed) or len(states) < 2 or by_chance:
         return read, other, Diagnosis()
     if early is not None:
-        return read, other, replace(early, findings=as_read(early.findings, read.read.lines))
+        return read, other, replace(early, findings=as_read(early.findings, read))
     program = traced.program if isinstance(traced, Trace) else None
     if small is None and whole.pair is not None and program is not None:
         found = contained("the search at smaller sizes", partial(
@@ -347,14 +347,16 @@ def _report(
     problem: Problem, decision: Decision, read: Review, other: Elsewhere, diagnosis: Diagnosis,
     faults: Sequence[InternalFault], progress: Progress,
 ) -> Report:
-    """All that was found; of right gradients lines are read when somebody looks at them."""
-    gradients = decision.trial.gradients
+    """All that was found; lines that are right are read when somebody looks at them."""
+    findings = *decision.findings, *_once(read.findings, diagnosis.findings)
+    places = diagnosis.follows.union((item.file, item.line) for item in findings if item.file and item.line)
+    accused = contained("the lines", partial(read.lines, diagnosis.verdict_of, places), ()) if places else ()
+    formulas = [formula for item in findings for formula in (item.yours_markup, item.expected_markup)]
+    legend = contained("the letters", lambda: read.reads(places).legend(formulas), ()) if any(formulas) else ()
     lines = partial(contained, "the lines", partial(read.lines, diagnosis.verdict_of), ())
-    if any(item.verdict != "right" for item in gradients):
-        read.reads()
     return Report(
-        gradients, Deferred(lines), (*decision.findings, *_once(read.findings, diagnosis.findings)),
-        assumptions(problem, decision, other, read, progress), Deferred(lambda: read.dimensions), tuple(faults),
+        decision.trial.gradients, Deferred(lines), findings, assumptions(problem, decision, other, read, progress),
+        Deferred(lambda: read.dimensions), tuple(faults), accused, legend,
     )  # fmt: skip
 
 

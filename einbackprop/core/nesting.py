@@ -249,8 +249,9 @@ class _Rebuilding:
     def of(self, value: Any) -> Any:
         if type(value) in _ATOMS:  # most of what lists of numbers hold
             return value
-        if id(value) in self.made:
-            return self.made[id(value)]
+        known = self.made.get(id(value), self)
+        if known is not self:
+            return known
         if isinstance(value, np.ndarray) and not _holds_objects(value):
             return self._keep(value, self.convert(value) if value.base is None else self._array(value))
         if isinstance(value, MethodType):

@@ -1,8 +1,8 @@
 """Classes of fields, as `dataclasses.dataclass` makes them, in a quarter of its time.
 
 A check imports some 150 of them. The standard library's decorator writes and compiles the source of six methods for
-each, 1 ms a class, which was a third of the CPU time of a small check. Here `__init__` alone is compiled; the others
-are shared.
+each, 1 ms a class, which was a third of the CPU time of a small check. Here `__init__` alone is compiled, when the
+first of a kind is made; the others are shared.
 """
 
 import dataclasses
@@ -55,6 +55,17 @@ def _initialiser(made: type, frozen: bool, slots: bool) -> Any:
     return scope["__init__"]
 
 
+def _compiled_later(made: type, frozen: bool, slots: bool) -> Any:
+    """An `__init__` that puts the compiled one in its place: of most classes that are imported nothing is ever made."""
+
+    def compiled_first(self: Any, *given: Any, **named: Any) -> None:
+        if vars(made)["__init__"] is compiled_first:
+            setattr(made, "__init__", _initialiser(made, frozen, slots))  # noqa: B010 - mypy refuses the assignment
+        vars(made)["__init__"](self, *given, **named)
+
+    return compiled_first
+
+
 def _key(own: Iterable[Field[Any]]) -> Callable[[Any], tuple[Any, ...]]:
     """What two of a kind are compared and hashed by."""
     names = [field.name for field in own if field.compare]
@@ -82,7 +93,7 @@ def _record(cls: type, frozen: bool, slots: bool, eq: bool, repr: bool) -> type:
     given = vars(cls)
     made: type = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots)(cls)
     own = fields(made)
-    methods: dict[str, Any] = {"__init__": _initialiser(made, frozen, slots)}
+    methods: dict[str, Any] = {"__init__": _compiled_later(made, frozen, slots)}
     if repr:
         methods["__repr__"] = _text(own)
     if eq:

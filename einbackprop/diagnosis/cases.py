@@ -55,16 +55,19 @@ class Case:
         Where the loss has slopes.
     elsewhere : sequence of nested arrays
         The same at other sizes.
+    larger : sequence of nested arrays
+        The same at larger sizes that were found by trying, for which the user's code may not be meant: a repair that
+        does not hold there is the last one to be taken.
     wrong : frozenset of str
         The gradients that are wrong by the black box.
     cotangents : callable
         The cotangents of the loss at a state, as far as it could be read.
     is_guarded : bool
         Whether the loss has guards, such as the 1e-8 of ``log(p + 1e-8)``, that gradients may leave out.
-    lines : mapping of place to Line
-        The lines of the backward, as far as they could be read.
+    lines : callable
+        Gives the lines of the backward at some places, as far as they could be read.
     read : callable
-        The same, read anew.
+        The same, of the code read anew.
     derived : callable
         Gives the gradients that are derived from the loss as it was read, at a state, by path.
     """
@@ -73,8 +76,9 @@ class Case:
     states: Sequence[Any]
     wrong: frozenset[str]
     elsewhere: Sequence[Any] = ()
+    larger: Sequence[Any] = ()
     cotangents: Callable[[Any], Cotangents] = field(default=lambda state: Cotangents())
     is_guarded: bool = False
-    lines: Mapping[Place, Line] = field(default_factory=dict)
-    read: Callable[[], Mapping[Place, Line]] = field(default=dict)
+    lines: Callable[[frozenset[Place]], Mapping[Place, Line]] = field(default=lambda at: {})
+    read: Callable[[frozenset[Place]], Mapping[Place, Line]] = field(default=lambda at: {})
     derived: Callable[[Any], Mapping[Path, np.ndarray]] = field(default=lambda state: {})

@@ -9,6 +9,7 @@ import ast
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import permutations
 from typing import Any
 
@@ -39,6 +40,7 @@ from einbackprop.errors import ScriptError
 from einbackprop.world import Raised
 
 STATES = 3
+LOCAL = "That is right at sizes such as yours, and not at larger ones."
 CARRIED = "what a loop carries from one round to the next"
 UPDATES: Mapping[type[ast.operator], str] = {ast.Add: "added to", ast.Sub: "subtracted from"}
 
@@ -49,16 +51,22 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     experiments = list(experiments_of(case, seed))
     if not experiments:
         return Diagnosis()
-    for experiment in experiments:
+    larger = list(experiments_at_larger_sizes(case, seed))
+    for experiment in (*experiments, *larger):
         allow_for_differences(experiment, case.wrong)
-    sharpen(experiments, case)
+    sharpen([*experiments, *larger], case)
     version = Version(case.user.loss.world)
     if case.user.random and not is_settled(experiments[0], version):
         return Diagnosis()
     roles = Roles(case.cotangents(experiments[0].state), experiments[0].truth)
-    judge = Judge(experiments, roles)
+    judge = Judge(experiments, roles, larger)
     search = Search(judge, version)
     repairs, before, after = search.run()
+    is_local = judge.is_for_own_sizes and not judge.works(search.version)
+    if is_local:  # all that repairs does so at sizes such as these
+        judge = Judge(experiments, roles)
+        search = Search(judge, version)
+        repairs, before, after = search.run()
     if any(is_round(repair, version, search.version) for repair in repairs):
         return Diagnosis(open=frozenset(made.site.place for made in before.made))
     is_repaired = judge.works(search.version)
@@ -69,6 +77,8 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     written_whole = texts.keys() == {item.file for item in told if item.write}  # some lines can only be told
     if is_repaired and written_whole and not judge.works(version.of_texts(texts)):  # edits work, their text does not
         told, texts = [replace(item, write=None) for item in told], {}
+    if is_local:
+        told = [replace(item, message=f"{item.message} {LOCAL}") if item.write else item for item in told]
     told += map(roles.about, search.unexplained)
     findings = with_formulas(told, version.of_texts(texts), texts, case)
     wrong = {suspect.site.place for suspect in after.suspects} if after.wrong else set()
@@ -211,9 +221,21 @@ def same(one: Sequence[Array], other: Sequence[Array]) -> bool:
 def experiments_of(case: Case, seed: int) -> Iterator[Experiment]:
     """Experiments at some states: the first is one at which just the wrong gradients are wrong, of any sizes."""
     rng = np.random.default_rng(seed)
-    states = (*case.states[:STATES], *case.elsewhere)
-    made = [experiment for state in states if (experiment := experiment_at(case, state, rng)) is not None]
+    here = (experiment_at(case, state, rng, is_sketched=False) for state in case.states[:STATES])
+    there = (experiment_at(case, state, rng, is_sketched=True) for state in case.elsewhere)
+    made = [one for one in (*here, *there) if one is not None]
     yield from sorted(made, key=lambda e: len(e.wrong(e.run()) ^ case.wrong))
+
+
+def experiments_at_larger_sizes(case: Case, seed: int) -> Iterator[Experiment]:
+    """Experiments at sizes for which the user's code may not be meant: where it raises, or gradients that are right
+    elsewhere are wrong, it is not."""
+    rng = np.random.default_rng(seed)
+    for state in case.larger:
+        experiment = experiment_at(case, state, rng, is_sketched=True)
+        gradients = None if experiment is None else experiment.run()
+        if experiment is not None and gradients is not None and experiment.wrong(gradients) <= case.wrong:
+            yield experiment
 
 
 def sharpen(experiments: Sequence[Experiment], case: Case) -> None:
@@ -230,7 +252,7 @@ def sharpen(experiments: Sequence[Experiment], case: Case) -> None:
             experiment.tolerance = EXACT
     own = first.run() or {}
     first.loose = frozenset(name for name, value in own.items()
-                            if first.has_shape(name, own) and np.shape(value) != first.truth[name].shape)  # fmt: skip
+                            if first.has_shape(name, own) and np.shape(value) != first.shapes[name])  # fmt: skip
     if not first.wrong(own or None):  # the values are right, the shapes are not
         for experiment in experiments:
             experiment.strict = True
@@ -248,13 +270,14 @@ def allow_for_differences(experiment: Experiment, wrong: frozenset[str]) -> None
             experiment.tolerance = max(experiment.tolerance, 2 * relative if relative < NARROW else 0.0)
 
 
-def experiment_at(case: Case, state: Any, rng: np.random.Generator) -> Experiment | None:
-    """An experiment at a state, of other sizes perhaps; None where the loss does not run there."""
+def experiment_at(case: Case, state: Any, rng: np.random.Generator, is_sketched: bool) -> Experiment | None:
+    """An experiment at a state, of other sizes perhaps, where gradients are compared along directions then; None where
+    the loss does not run there."""
     try:
         targets = [replace(t, shape=np.shape(get(state, t.path))) for t in case.user.targets]
         user = replace(case.user, targets=targets, unfit={}, _names={})
         trusted = {target.name for target in targets} - case.wrong
-        return Experiment(user, state, tuple(t.path for t in targets), rng, case.derived, trusted)
+        return Experiment(user, state, tuple(t.path for t in targets), rng, case.derived, trusted, is_sketched)
     except (Raised, ScriptError):  # the code is not made for these sizes
         return None
 
@@ -273,15 +296,19 @@ def with_formulas(
     """Findings with what their lines compute, and what they compute as they are to be written: in a version of the
     code with these texts.
     """
+    own = [(item.file or "", item.line or 0) for item in findings]
+    new = [(file, line + lines_more(findings, file, line)) for file, line in own]
+    to_write = frozenset(place for place, item in zip(new, findings, strict=True) if item.write not in (None, "pass"))
+    before = case.lines(frozenset(own))
     with version.running(), edited(texts):
-        after = progress.contained("the formulas of the lines as they are to be written", case.read, {})
+        read = partial(case.read, to_write)
+        after = progress.contained("the formulas of the lines as they are to be written", read, {})
     found = []
-    for item in findings:
-        file, line = item.file or "", item.line or 0
-        one, two = case.lines.get((file, line)), after.get((file, line + lines_more(findings, file, line)))
+    for item, place, written_at in zip(findings, own, new, strict=True):
+        one, two = before.get(place), after.get(written_at)
         if one is not None and not is_line_more(item):
             item = replace(item, yours=one.formula, yours_markup=one.markup)
-        if two is not None and item.write not in (None, "pass") and (one is None or one.formula != two.formula):
+        if two is not None and written_at in to_write and (one is None or one.formula != two.formula):
             item = replace(item, expected=two.formula, expected_markup=two.markup)
         found.append(item)
     return tuple(found)

@@ -39,6 +39,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
     OPERANDS,
     assignment,
     is_minus,
+    is_same,
     names_in,
     negated,
     parsed,
@@ -196,13 +197,21 @@ def additions(
              and not names_in(index) & set(counters(site.function))]  # fmt: skip
     loops = [statement for statement in after if isinstance(statement, LOOPS)]
     bodies = [(loop, body) for loop in loops for body in bodies_of(loop)]
+    by_entry = [Hole(definition, body[-1], place, "+=", is_after=True) for loop, body in bodies
+                for place in entries(target, len(shape), loop, site.function)]  # fmt: skip
+    is_filled = any(writes_entry(statement, target) for loop in loops for statement in ast.walk(loop))
+    yield from by_entry if is_filled else ()
     yield from (Hole(definition, body[-1], target, "+=", is_after=True) for _, body in bodies)
     yield from (Hole(definition, statement, target, "+=") for statement in ends)
     yield from (Hole(definition, statement, part, "*=") for part in (target, *parts) for statement in after[-1:])
     yield from (Hole(definition, statement, part, "+=") for part in parts for statement in ends)
-    for loop, body in bodies:
-        for place in entries(target, len(shape), loop, site.function):
-            yield Hole(definition, body[-1], place, "+=", is_after=True)
+    yield from () if is_filled else by_entry
+
+
+def writes_entry(statement: ast.AST, target: ast.expr) -> bool:
+    """Whether a statement writes to entries of a target."""
+    places = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    return any(isinstance(place, ast.Subscript) and is_same(place.value, target) for place in places)
 
 
 def carries(version: Version, suspect: Suspect) -> Iterator[Hole]:

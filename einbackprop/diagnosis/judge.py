@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import takewhile
 from typing import Protocol
 
 import numpy as np
@@ -42,9 +43,13 @@ class Judge:
     experiments : sequence of Experiment
         At the first state just the wrong gradients are wrong.
     roles : Roles
+    larger : sequence of Experiment, optional
+        More of them, at sizes for which the code may not be meant.
 
     Attributes
     ----------
+    is_for_own_sizes : bool
+        Whether something was right everywhere but at these larger sizes.
     runs : bool
         Whether what was tried last gave gradients of the right shapes.
     wrong : frozenset of str
@@ -55,9 +60,12 @@ class Judge:
         How many lines gradients may run with an edit.
     """
 
-    def __init__(self, experiments: Sequence[Experiment], roles: Roles) -> None:
-        self.experiments, self.first, self.roles = list(experiments), experiments[0], roles
-        self.runs, self.wrong, self.keeps_shapes = False, frozenset(self.first.truth), False
+    def __init__(
+        self, experiments: Sequence[Experiment], roles: Roles, larger: Sequence[Experiment] = ()
+    ) -> None:
+        self.experiments, self.first, self.roles = [*experiments, *larger], experiments[0], roles
+        self.is_for_own_sizes, self._own = False, len(experiments)
+        self.runs, self.wrong, self.keeps_shapes = False, frozenset(self.first.shapes), False
         self.lines = max(map(lines_of, self.experiments))
         self._began = time.process_time()
         self._errors = [repr(e.raised) for e in self.experiments]
@@ -84,16 +92,19 @@ class Judge:
 
     def works(self, version: Version) -> bool:
         """Whether every gradient is right at every state."""
-        self.runs, self.wrong, self.keeps_shapes = False, frozenset(self.first.truth), False
+        self.runs, self.wrong, self.keeps_shapes = False, frozenset(self.first.shapes), False
         try:
             with self.running(version):
                 first = self.first.run()
-                self.runs = first is not None and all(self.first.has_shape(n, first) for n in self.first.truth)
+                self.runs = first is not None and all(self.first.has_shape(n, first) for n in self.first.shapes)
                 self.wrong = self.first.wrong(first)
                 self.keeps_shapes = first is not None and self.first.keeps_shapes(first)
-                right = not self.wrong and all(map(
-                    partial(self._is_right, version), self.experiments[1:], self._errors[1:]))  # fmt: skip
-                return right and self.first.keeps_loss()
+                if self.wrong or not self.first.keeps_loss():
+                    return False
+                others = map(partial(self._is_right, version), self.experiments[1:], self._errors[1:])
+                are_right = [*takewhile(bool, others)]
+                self.is_for_own_sizes |= self._own - 1 <= len(are_right) < len(self.experiments) - 1
+                return len(are_right) == len(self.experiments) - 1
         except ValueError:  # it does not compile there
             return False
 

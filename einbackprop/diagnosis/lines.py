@@ -10,7 +10,7 @@ gradient is not accused; what was left out is said, and by how much it matters a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -35,6 +35,7 @@ from einbackprop.core.program import (
     operands,
 )
 from einbackprop.core.records import dataclass
+from einbackprop.diagnosis.cases import Place
 from einbackprop.diagnosis.cotangents import Cotangents, arranged
 from einbackprop.diagnosis.evaluation import Array, Meaning, evaluate, meant, tail
 from einbackprop.notation.einsum_text import MARK
@@ -200,23 +201,35 @@ def axes_of(letters: str, units: Sequence[int]) -> list[str]:
 
 @dataclass(frozen=True)
 class Lines:
-    """The lines of a backward without verdicts, in order; what each gives, and what the letters range over."""
+    """Lines of a backward without verdicts, in order; what each gives, and what the letters of all of it range over."""
 
     lines: tuple[Line, ...] = ()
     meanings: tuple[tuple[Meaning, ...], ...] = ()
-    dimensions: tuple[Dimension, ...] = ()
+    letters: tuple[Dimension, ...] = ()
+
+    @property
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """What the letters of these lines range over."""
+        return self.legend(line.markup for line in self.lines)
+
+    def legend(self, formulas: Iterable[Markup]) -> tuple[Dimension, ...]:
+        """What the letters of formulas range over."""
+        return tuple(shown(self.letters, formulas))
 
     def judged(self, verdict_of: Callable[[str, int], str]) -> tuple[Line, ...]:
         """The lines with the verdict of each file and line."""
         return tuple(replace(line, verdict=verdict_of(line.file, line.line)) for line in self.lines)
 
 
-def lines_of_backward(trace: Trace, cotangents: Cotangents) -> Lines:
-    """The lines of the gradients of a traced pair, those in loops with letters for the rounds."""
+def lines_of_backward(trace: Trace, cotangents: Cotangents, at: Collection[Place] | None = None) -> Lines:
+    """The lines of the gradients of a traced pair, all or those ``at`` some places; those in loops with letters for the
+    rounds."""
     bindings = trace.bindings[trace.of_loss :]
-    read = reading.read_with(replace(trace, bindings=bindings), None, folds=False)
-    whole = reading.read_with(trace, None) if trace.loops else read
-    told = Told(cotangents, bindings, evaluate(trace.by_statement or trace.program, cotangents.arrays).values)
+    read = reading.read_with(replace(trace, bindings=bindings), None, folds=False, at=at)
+    whole = reading.read_with(trace, None, at=at) if trace.loops else read
+    known = bool(cotangents.values)  # or nothing is said of what values are
+    made = evaluate(trace.by_statement or trace.program, cotangents.arrays).values if known else {}
+    told = Told(cotangents, bindings, made)
     places = grouped(
         ((line.source.file, line.source.line), (line, formula))
         for line in read.lines for formula in line.formulas if not formula.is_alias
@@ -228,7 +241,7 @@ def lines_of_backward(trace: Trace, cotangents: Cotangents) -> Lines:
     found = [line_of(made, told, rolled.get(place)) for place, made in places.items()]
     lines = tuple(line for line, _ in found)
     dimensions = whole.dimensions if trace.loops else read.dimensions
-    return Lines(lines, tuple(meanings for _, meanings in found), tuple(shown(dimensions, lines)))
+    return Lines(lines, tuple(meanings for _, meanings in found), dimensions)
 
 
 def line_of(
@@ -294,7 +307,7 @@ class Told:
         return f"{meaning.text}, though its name says {min(others)}"
 
 
-def shown(dimensions: Sequence[Dimension], lines: Sequence[Line]) -> Iterator[Dimension]:
+def shown(dimensions: Sequence[Dimension], formulas: Iterable[Markup]) -> Iterator[Dimension]:
     """The dimensions of letters that stand in formulas, with those letters only."""
     letters: set[str] = set()
 
@@ -302,8 +315,8 @@ def shown(dimensions: Sequence[Dimension], lines: Sequence[Line]) -> Iterator[Di
         letters.update(painted)
         return painted
 
-    for line in lines:
-        text(line.markup, paint=seen)
+    for formula in formulas:
+        text(formula, paint=seen)
     for dimension in dimensions:
         own = "".join(letter for letter in dimension.letters if letter in letters)
         if own:

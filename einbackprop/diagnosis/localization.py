@@ -217,7 +217,7 @@ class Localization:
         (name,) = suspect.reach
         is_whole = not self.experiment.has_shape(name, self.before)
         is_whole = is_whole and is_handed_on(suspect.made, self.before.get(name))
-        return self.experiment.truth[name].shape if is_whole else None
+        return self.experiment.shapes[name] if is_whole else None
 
     def solved(self, suspect: Suspect) -> Suspect:
         """A suspect with what it should have made, of another shape perhaps, if that can be found."""
@@ -258,7 +258,7 @@ class Localization:
         """Fill in a suspect's Jacobian and, if there is one, the shift with which the gradients are right."""
         assert self.before is not None
         made, reach = suspect.made, suspect.reach
-        names = tuple(n for n in self.experiment.truth if self.experiment.has_shape(n, self.before) and n in reach)
+        names = tuple(n for n in self.experiment.shapes if self.experiment.has_shape(n, self.before) and n in reach)
         if not names or made.entries > LARGEST or made.entries * (self.fired + 20) > STEPS:
             return suspect
         suspect.names, moved = names, self._moved(suspect)
@@ -333,7 +333,8 @@ class Localization:
         """The shift with which the gradients are right; None where there is none."""
         assert suspect.jacobian is not None
         names, found = suspect.names, suspect.jacobian
-        shift = step = np.zeros(suspect.made.entries)
+        shift: Array = np.zeros(suspect.made.entries)
+        step: Array = shift
         now, was, last, slow = self.before, np.zeros(0), np.inf, 0
         for n in range(NEWTON):
             if now is None or not all(self.experiment.has_shape(name, now) for name in names):
@@ -344,7 +345,8 @@ class Localization:
                 found = found + np.outer(was - left - found @ step, step) / max(float(step @ step), 1e-300)
             if slow == SLOW or not np.all(np.isfinite(found)):
                 return None
-            step, was = np.linalg.pinv(found, rcond=1e-9) @ left, left
+            shortest = np.linalg.lstsq(found, left, rcond=1e-9)[0]  # of all that do
+            step, was = np.asarray(shortest, dtype=np.float64), left
             shift = shift + step
             watcher = shift_of(suspect, shift)
             now = self.run(watcher)

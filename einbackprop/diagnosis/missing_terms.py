@@ -3,6 +3,7 @@ comes out.
 
 What a penalty leaves is a term times a number: ``beta * 0.5 * (np.exp(logvar) - 1) / n``. Where what is missing is a
 multiple of something at hand, the factor is known, and is looked up among products of the numbers at hand.
+So may a difference that stands elsewhere be: ``dvar * (x - mean) * 2 / N``.
 
 A norm's gradient has a term in brackets, ``(n * d - d.sum(0) - xn * (d * xn).sum(0)) / (n * std)``. What the brackets
 should make is what the statement should, divided by what a 1 more in them adds to it.
@@ -32,7 +33,7 @@ from einbackprop.diagnosis.omissions import solved
 from einbackprop.diagnosis.repair import TIERS, Round
 from einbackprop.diagnosis.trying import Compiler, Table, Trial
 from einbackprop.diagnosis.vocabulary import Edit, Hand
-from einbackprop.diagnosis.vocabulary.compounds import norm_terms, penalties_at_hand, products_at_hand
+from einbackprop.diagnosis.vocabulary.compounds import norm_terms, penalties_at_hand, phrase_products, products_at_hand
 from einbackprop.diagnosis.vocabulary.expression import Expression, Place
 from einbackprop.diagnosis.vocabulary.hand import value_of
 from einbackprop.diagnosis.vocabulary.trees import PRODUCTS, SUMS, binary, multiplied, number, parsed
@@ -95,7 +96,7 @@ class Terms(Table):
         moved = [(place, expression.edit(place, binary(place.node, "+", number(1)), 0.0, "")) for place in inner]
         self._moved = {id(edit): place for place, edit in moved}
         yield from (Trial(edit, compiler.code(edit.value)) for _, edit in moved if edit.value is not None)
-        made = (*products_at_hand(expression), *penalties_at_hand(expression))
+        made = (*products_at_hand(expression), *penalties_at_hand(expression), *phrase_products(expression))
         is_sum = bool(inner) or isinstance(getattr(value, "op", None), SUMS)
         for compound in (*made, *(norm_terms(expression) if is_sum else ())):
             yield Trial(Edit(compound.cost, "", compound.node), compiler.code(compound.node))

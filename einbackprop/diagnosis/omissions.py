@@ -146,7 +146,7 @@ def localized(search: Round, hole: Hole) -> Localization | None:
     made = {shape for each in every for shapes in each.shapes for shape in shapes}
     made |= {np.shape(held) for held in hole.frame.f_locals.values() if is_array(held)} if hole.frame else set()
     made |= {shape for one in made if len(one) > 2 for shape in ((one[0], prod(one[1:])), (prod(one[:-1]), one[-1]))}
-    own = [search.experiment.truth[name].shape for name in sorted(search.wrong)]
+    own = [search.experiment.shapes[name] for name in sorted(search.wrong)]
     others = sorted((shape for shape in made if prod(shape) <= LARGEST), key=prod)
     for shape in islice(dict.fromkeys([*own, *others]), SHAPES):
         try:

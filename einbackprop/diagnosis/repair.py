@@ -85,7 +85,7 @@ class Round:
         self.known: dict[object, Any] = {}
         self.values = VALUES
         before = localization.before or {}
-        shaped = {n for n in self.experiment.truth if self.experiment.has_shape(n, before)}
+        shaped = {n for n in self.experiment.shapes if self.experiment.has_shape(n, before)}
         self._keeps_shape = self.wrong <= shaped
         self.gap: Mapping[str, Array] = self.experiment.gap(before, sorted(shaped))
 

@@ -26,6 +26,7 @@ from einbackprop.core.progress import contained
 from einbackprop.core.records import dataclass
 from einbackprop.core.source import statements_of
 from einbackprop.derivation.accumulation import as_loss, vjp
+from einbackprop.diagnosis.cases import Place
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.evaluation import CLOSE, Evaluated, evaluate
 from einbackprop.diagnosis.lines import (
@@ -178,8 +179,8 @@ class Review:
     findings : tuple of Finding
         Of gradients of a wrong shape, and of those that are made and not returned.
     reads : callable
-        Gives the lines of the backward, without verdicts. They are read when they are asked for: of right gradients
-        hardly anybody asks.
+        Gives lines of the backward, without verdicts: those of some places, or all. They are read when they are asked
+        for: of most lines hardly anybody asks.
     trace : Trace or None
     cotangents : Cotangents
         Of the loss, without the guards that are forgiven.
@@ -192,18 +193,19 @@ class Review:
     doubted: frozenset[str] = frozenset()
     is_cut: bool = False
     findings: tuple[Finding, ...] = ()
-    reads: Callable[[], Lines] = field(default=Lines, repr=False)
+    reads: Callable[[frozenset[Place] | None], Lines] = field(default=lambda at: Lines(), repr=False)
     trace: Trace | None = field(default=None, repr=False)
     cotangents: Cotangents = field(default=Cotangents(), repr=False)
 
     @property
     def read(self) -> Lines:
         """The lines of the backward, without verdicts."""
-        return self.reads()
+        return self.reads(None)
 
-    def lines(self, verdict_of: Callable[[str, int], str]) -> tuple[Line, ...]:
-        """The lines with the verdict of each file and line: right, wrong, follows or undecided."""
-        return self.read.judged(verdict_of)
+    def lines(self, verdict_of: Callable[[str, int], str], at: frozenset[Place] | None = None) -> tuple[Line, ...]:
+        """The lines, all or those ``at`` some places, with the verdict of each file and line: right, wrong, follows or
+        undecided."""
+        return self.reads(at).judged(verdict_of)
 
     @property
     def proved(self) -> int:
@@ -278,7 +280,11 @@ def reviewed(
     read = Review(trace=traced, cotangents=compared.cotangents, doubted=doubted, is_cut=found is cut)
     if not compared.wrong <= left or not (told or is_faithful(compared, values)):
         return replace(read, note="lines are not judged: what was read does not show the same gradients as wrong")
-    lines = cache(partial(contained, "the lines", partial(lines_of_backward, traced, compared.cotangents), Lines()))
+
+    @cache
+    def lines(at: frozenset[Place] | None) -> Lines:
+        return contained("the lines", partial(lines_of_backward, traced, compared.cotangents, at), Lines())
+
     said = {name: shape for name, shape in shapes.items() if name in misshapen - compared.wrong}
     saying = partial(about_shapes, compared, said, values, lines)
     findings = contained("what is said of shapes", lambda: tuple(saying()), ())
@@ -386,7 +392,8 @@ def forgiven(
 
 
 def about_shapes(
-    compared: Compared, wanted: Mapping[str, Shape], values: Mapping[str, Any], reads: Callable[[], Lines]
+    compared: Compared, wanted: Mapping[str, Shape], values: Mapping[str, Any],
+    reads: Callable[[frozenset[Place] | None], Lines],
 ) -> Iterator[Finding]:
     """A finding for each gradient that is missing though a line makes it, or right but for axes of size 1.
 
@@ -397,7 +404,7 @@ def about_shapes(
     for name, shape in wanted.items():
         source, own = sources.get(name), np.shape(values.get(name, ()))
         if values.get(name) is None:
-            lines = reads()
+            lines = reads(None)
             for line, meanings in zip(lines.lines, lines.meanings, strict=True):
                 if any(meaning.text == f"∂L/∂{name}" for meaning in meanings):
                     said = f"the gradient of {name} is made on line {line.line}, but it is not returned."

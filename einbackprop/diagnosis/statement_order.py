@@ -103,7 +103,7 @@ def works(search: Round, repair: Repair) -> bool:
     with search.judge.running(version):
         made = search.experiment.run() or {}
     return all(
-        np.shape(made.get(name, ())) in (search.experiment.truth[name].shape, np.shape(before.get(name, ())))
+        np.shape(made.get(name, ())) in (search.experiment.shapes[name], np.shape(before.get(name, ())))
         for name in search.wrong
     )
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from einbackprop.core.nesting import attributes_of
 from einbackprop.core.records import dataclass
-from einbackprop.core.source import compile_tree
+from einbackprop.core.source import compile_tree, statements_of
 from einbackprop.diagnosis.experiments import (
     Array,
     EndlessError,
@@ -37,7 +37,8 @@ from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.suspects import Suspect
 from einbackprop.diagnosis.versions import is_of_number, mangled
 from einbackprop.diagnosis.vocabulary import Edit, Edits, Hand, hand_of
-from einbackprop.diagnosis.vocabulary.hand import MISSING, is_array, is_object, value_of
+from einbackprop.diagnosis.vocabulary.expression import Place
+from einbackprop.diagnosis.vocabulary.hand import MISSING, bound_elsewhere, is_array, is_object, value_of
 from einbackprop.diagnosis.vocabulary.trees import Numbering
 from einbackprop.world.calls import is_from_outside
 from einbackprop.world.ownership import is_users_class
@@ -132,7 +133,7 @@ class Table:
         self.hand: Hand | None = None
         self._tier = Tier(0.0, 0.0)
         self._edits: Edits | None = None
-        self._seen: set[tuple[int, int]] = set()
+        self._seen: set[tuple[Place | None, int]] = set()
         self._numbering = Numbering()
         self._allowance = allowance or Allowance()
         self._runs = self.evaluated = 0
@@ -151,7 +152,9 @@ class Table:
             wanted = self.wanted or self.suspect.grown or own
             site = self.suspect.site
             hand = hand_of(frame.f_locals, frame.f_globals, site.function, literals, wanted, site.statement)
-            self.hand = replace(hand, makes_object=is_object(value) and not shapes_of(value))
+            module = statements_of(site.file).tree if shapes_of(value) == [()] else ast.Module([], [])
+            self.hand = replace(hand, makes_object=is_object(value) and not shapes_of(value),
+                                elsewhere=bound_elsewhere(module, site.target, site.function))  # fmt: skip
         if self._runs == 0:
             self.trials = list(islice(self._candidates(names, self.hand), max(0, MOST_EDITS - self.evaluated)))
             self.evaluated += len(self.trials)
@@ -167,7 +170,7 @@ class Table:
             self._edits = Edits(site.value, hand, site.statement)
         for edit in self._edits.between(tier.above, tier.limit, deep=tier.deep):
             # what is put at a place is numbered, which is less than the whole
-            where, node = (id(edit.place), edit.node) if edit.place is not None else (0, edit.value)
+            where, node = (edit.place, edit.node) if edit.place is not None else (None, edit.value)
             key = where, self._numbering.of(node)[0]
             if key not in self._seen:
                 self._seen.add(key)
@@ -279,7 +282,7 @@ class Compiler:
 
     def __init__(self, site: Site, names: Mapping[str, Any]) -> None:
         self._site, self._names = site, names
-        self._known: dict[int, tuple[ast.AST, bool]] = {}  # whether a node is harmless; the edits share most nodes
+        self._known: dict[ast.AST, bool] = {}  # whether a node is harmless; the edits share most nodes
 
     def code(self, value: ast.expr) -> CodeType | None:
         """An expression as code; None where evaluating it may change something, as far as what it calls shows."""
@@ -288,9 +291,9 @@ class Compiler:
         return compile_tree(ast.Expression(mangled(value, self._site.inside)), self._site.file, "eval")
 
     def _is_harmless(self, node: ast.AST) -> bool:
-        known = self._known.get(id(node))
+        known = self._known.get(node)
         if known is not None:
-            return known[1]
+            return known
         if isinstance(node, ast.expr | ast.keyword) and not hasattr(node, "lineno"):
             ast.copy_location(node, self._site.value)
         harmless = not isinstance(node, ast.Yield | ast.YieldFrom | ast.Await | ast.NamedExpr)
@@ -299,7 +302,7 @@ class Compiler:
             harmless = self._is_harmless_call(node.func)
         for child in ast.iter_child_nodes(node):
             harmless &= self._is_harmless(child)
-        self._known[id(node)] = node, harmless
+        self._known[node] = harmless
         return harmless
 
     def _is_harmless_call(self, function: ast.expr) -> bool:

@@ -158,11 +158,13 @@ def reading_of(trace: Trace, arguments: Sequence[Any]) -> Reading:
     return replace(found, faults=tuple(faults))
 
 
-def read_with(trace: Trace, meant: Meanings | None, *, folds: bool = True) -> Reading:
+def read_with(
+    trace: Trace, meant: Meanings | None, *, folds: bool = True, at: Collection[tuple[str, int]] | None = None
+) -> Reading:
     """The lines of a trace, whose values mean what is given; if it ``folds``, those of loops with letters for rounds.
 
     Without meanings nothing is said of what values are, closed forms neither. A line that would name what nobody has
-    a name for is read round by round.
+    a name for is read round by round. Where files and lines are given, ``at`` these alone, to the same formulas.
     """
     without: set[Hashable] = set()
     given = meant.given if meant is not None else ""
@@ -176,7 +178,7 @@ def read_with(trace: Trace, meant: Meanings | None, *, folds: bool = True) -> Re
         of = sentences(named, whole.made, meant) if meant is not None else {}
         labels = {name: label for name, label in whole.program.labels.items() if name not in whole.made}
         program = replace(whole.program, labels=labels)  # only statements have names for what stands for all rounds
-        reading = lines_with(program, whole.bindings, trace, of, given)
+        reading = lines_with(program, whole.bindings, trace, of, given, at)
         unsaid = {line.source.place for line in reading.lines for formula in line.formulas
                   if any(name in whole.made for name in markup.names_of(formula.markup))}  # fmt: skip
         if not unsaid - without:
@@ -184,7 +186,7 @@ def read_with(trace: Trace, meant: Meanings | None, *, folds: bool = True) -> Re
         without |= unsaid
     program = trace.by_statement or trace.program
     of = sentences(program, {}, meant) if meant is not None else {}
-    return lines_with(program, trace.bindings, trace, of, given)
+    return lines_with(program, trace.bindings, trace, of, given, at)
 
 
 def sentences(program: Program, made: Mapping[str, Sequence[str]], meant: Meanings) -> dict[str, str]:
@@ -197,10 +199,11 @@ def sentences(program: Program, made: Mapping[str, Sequence[str]], meant: Meanin
 
 
 def lines_with(
-    program: Program, bindings: Sequence[Binding], trace: Trace, of: Mapping[str, str], given: str
+    program: Program, bindings: Sequence[Binding], trace: Trace, of: Mapping[str, str], given: str,
+    at: Collection[tuple[str, int]] | None = None,
 ) -> Reading:  # fmt: skip
-    """The lines of statements that read and make values of a program; ``of`` is said of values, and rests on what is
-    ``given``."""
+    """The lines of statements that read and make values of a program, all or those ``at`` some files and lines; ``of``
+    is said of values, and rests on what is ``given``."""
     tick()
     shown = [b for b in bindings if b.source.caller is None]  # helpers are read where they are called
     bound = {access.value for b in shown for access in (*b.binds, *b.changes)}
@@ -214,7 +217,10 @@ def lines_with(
     lines: list[Line] = []
     both = zip(statements(bindings, fused), statements(bindings, coded, True), strict=True)
     place_of = attrgetter("file", "line", "column")
-    for group in grouped((place_of(made.binding.source), (made, code)) for made, code in both).values():
+    before = letters.dimensions()
+    for place, group in grouped((place_of(made.binding.source), (made, code)) for made, code in both).items():
+        if at is not None and place[:2] not in at:
+            continue
         tick()
         for n, (made, code) in enumerate(group):
             line = line_of(made, code, len(group), everywhere, letters, of)
@@ -225,6 +231,8 @@ def lines_with(
                     line = fuller if fuller.formulas else line
                 lines.append(line)
                 break
+    if at is not None and letters.dimensions() != before:  # which new letter it is depends on the lines before
+        return lines_with(program, bindings, trace, of, given)
     files = list(dict.fromkeys(line.source.file for line in lines))
     lines.sort(key=lambda line: (files.index(line.source.file), line.source.line, line.source.column))
     return Reading(tuple(lines), trace.notes, program, given, letters.dimensions())

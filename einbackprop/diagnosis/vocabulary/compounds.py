@@ -17,10 +17,12 @@ from einbackprop.diagnosis.vocabulary.pointwise import slopes, times
 from einbackprop.diagnosis.vocabulary.reductions import reduction
 from einbackprop.diagnosis.vocabulary.scaling import is_in_sum
 from einbackprop.diagnosis.vocabulary.terms import is_summable, summable
-from einbackprop.diagnosis.vocabulary.trees import attribute, binary, call, number, parsed, subscript
+from einbackprop.diagnosis.vocabulary.trees import PRODUCTS, attribute, binary, call, is_same, number, parsed, subscript
 
 FEW, MOST, MOST_ALIKE = 5, 14, 8
 """Arrays of which compounds are made; of which matrix products are, where the shape wanted tells them apart, all."""
+PHRASES = 16
+"""What stands elsewhere in the function, of which compounds are made, the nearest."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,19 @@ def products_at_hand(expression: Expression) -> Iterator[Compound]:
     pairs = [*combinations_with_replacement(arrays, 2), *product(scalars, arrays)]
     made = [*arrays, *(product_of(one, two) for one, two in pairs), *matrix_products(expression, arrays)]
     yield from (compound for compound in [*made, *slope_products(expression)] if compound.shape == hand.wanted)
+
+
+def phrase_products(expression: Expression) -> Iterator[Compound]:
+    """What the function has elsewhere, such as the difference ``x - mean``, and each times an array at hand."""
+    hand = expression.hand
+    near = [*hand.shapes.items()][:MOST]
+    found = [phrase for phrase in hand.phrases if not isinstance(getattr(phrase, "op", None), PRODUCTS)
+             and not is_same(phrase, expression.value)]  # fmt: skip
+    for rank, phrase in enumerate(found[:PHRASES]):
+        alone = Compound(phrase, hand.wanted or (), 0.3 + NEAREST * rank)
+        yield alone
+        fitting = ((n, name) for n, (name, _) in enumerate(near) if hand.fits(name))
+        yield from (product_of(Compound(parsed(name), hand.shapes[name], NEAREST * n), alone) for n, name in fitting)
 
 
 def norm_terms(expression: Expression) -> Iterator[Compound]:

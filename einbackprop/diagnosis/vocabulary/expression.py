@@ -329,9 +329,9 @@ class Expression:
         return ast.unparse(targets[0]) if is_whole else ""
 
     @cached_property
-    def own(self) -> frozenset[int]:
-        """The nodes of the expression, each by its ``id``."""
-        return frozenset(id(node) for node in ast.walk(self.value))
+    def own(self) -> frozenset[ast.AST]:
+        """The nodes of the expression."""
+        return frozenset(ast.walk(self.value))
 
     def is_sound(self, edit: Edit) -> bool:
         """Whether an edit changes something, and adds nothing that nobody writes, such as ``--x`` and ``x * 1``."""

@@ -70,6 +70,9 @@ class Hand:
         Vectors of whole numbers, which may pick entries of other arrays.
     products : tuple of str
         Sizes that the function computes from others where it gives a shape: ``4 * H``.
+    elsewhere : tuple of ast.expr
+        What other functions of the file bind to the name of a number that the statement binds, as a forward pass does
+        with sizes that its backward pass computes again.
     """
 
     shapes: Mapping[str, Shape]
@@ -89,6 +92,7 @@ class Hand:
     words: tuple[tuple[str, ...], ...] = ()
     labels: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
+    elsewhere: tuple[ast.expr, ...] = ()
 
     def accepts(self, function: str, count: int) -> bool:
         """Whether one of the functions may be given so many arguments."""
@@ -270,6 +274,19 @@ def phrases(code: ast.AST) -> tuple[ast.expr, ...]:
               and node.value is not None]  # fmt: skip
     kept = [part for part in parts if isinstance(part, ast.Call | ast.BinOp | ast.Compare)]
     return tuple({text: part for part in kept if len(text := ast.unparse(part)) < LONG}.values())
+
+
+def bound_elsewhere(module: ast.Module, name: str, function: ast.AST) -> tuple[ast.expr, ...]:
+    """What is computed and bound to a name in a file, outside one of its functions."""
+    first, last = getattr(function, "lineno", 0), getattr(function, "end_lineno", 0)
+    return tuple(value for value in computed(module).get(name, ()) if not first <= value.lineno <= last)
+
+
+@lru_cache(maxsize=64)
+def computed(module: ast.Module) -> dict[str, list[ast.expr]]:
+    """What is computed in a file from several things, by the name that it is bound to."""
+    found = (node for node in ast.walk(module) if isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp))
+    return grouped((target.id, node.value) for node in found for target in node.targets if isinstance(target, ast.Name))
 
 
 @lru_cache(maxsize=256)

@@ -68,6 +68,14 @@ def computed(expression: Expression) -> Iterator[Edit]:
             yield expression.edit(place, phrase, cost, "{} must stand here, not {}", phrase, place)
 
 
+def as_elsewhere(expression: Expression) -> Iterator[Edit]:
+    """What another function binds to the same name, as a whole: ``1 + (W - w) // s`` for a size that the forward pass
+    has computed."""
+    for rank, value in enumerate(expression.hand.elsewhere[:MOST_CALLS]):
+        said = "{} is needed, as on line {}"
+        yield expression.edit(expression.places[0], value, 1.2 + NEAREST * rank, said, value, str(value.lineno))
+
+
 def other_word(expression: Expression) -> Iterator[Edit]:
     """Another string in the place of one: ``"tanh"`` for ``"sigmoid"``, where one function compares with both; in a key
     that is put together, ``"z_" + side`` or ``f"z{n}"``, the ones most alike first.
@@ -221,6 +229,6 @@ def unlikeness(one: str, two: str) -> float:
 
 KINDS: Kinds = {
     replaced: "an operand", replaced_everywhere: "an operand", replaced_and_transposed: "an operand",
-    named: "an operand", computed: "an operand", other_word: "a word", swapped: "the order of two operands",
-    left_out: "an argument", copied: "a value that two names share",
+    named: "an operand", computed: "an operand", as_elsewhere: "what this line computes", other_word: "a word",
+    swapped: "the order of two operands", left_out: "an argument", copied: "a value that two names share",
 }  # fmt: skip

@@ -141,19 +141,16 @@ class Numbering:
 
     def __init__(self) -> None:
         self._numbers: dict[Any, int] = {}
-        self._seen: dict[int, tuple[int, Counter[str]]] = {}
-        self._kept: list[ast.AST] = []  # so that no other node gets the id of one that was seen
+        self._seen: dict[ast.AST, tuple[int, Counter[str]]] = {}
 
     def of(self, node: Any) -> tuple[int, Counter[str]]:
         """The number of a tree, and what is in it that nobody writes, each with how often: ``--x``, ``x * 1``."""
-        found = self._seen.get(id(node))
-        if found is not None:
-            return found
         if isinstance(node, ast.AST):
-            parts = [self.of(getattr(node, name, None)) for name in node._fields]
-            found = self._number((type(node), *[n for n, _ in parts])), together(parts, awkward(node))
-            self._kept.append(node)
-            self._seen[id(node)] = found
+            found = self._seen.get(node)
+            if found is None:
+                parts = [self.of(getattr(node, name, None)) for name in node._fields]
+                found = self._number((type(node), *[n for n, _ in parts])), together(parts, awkward(node))
+                self._seen[node] = found
             return found
         if isinstance(node, list):
             parts = [self.of(item) for item in node]
@@ -216,9 +213,9 @@ def is_same(one: Any, two: Any) -> bool:
     return bool(one == two)
 
 
-def is_odd(node: ast.expr, known: frozenset[int]) -> bool:
-    """Whether there is something in a tree that nobody writes, apart from nodes that are known by their ``id``."""
-    if isinstance(node, ast.Name | ast.Constant) or id(node) in known:
+def is_odd(node: ast.expr, known: frozenset[ast.AST]) -> bool:
+    """Whether there is something in a tree that nobody writes, apart from nodes that are known."""
+    if isinstance(node, ast.Name | ast.Constant) or node in known:
         return False
     match node:
         case ast.BinOp(left, _, right):

@@ -1,0 +1,125 @@
+"""Larger sizes, found by trying: of what letters and the user leave as it is, such as an image and what pooling makes
+of it. How these depend on one another is not known; that the loss runs tells which go together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import islice, product
+from typing import Any
+
+import numpy as np
+
+from einbackprop.checking.answers import User
+from einbackprop.checking.draws import draw
+from einbackprop.checking.elsewhere import data_like, role_at
+from einbackprop.checking.problems import counted
+from einbackprop.checking.shrinking import arrays_of, share_memory
+from einbackprop.core.nesting import Path, duplicate, get, rebuild
+from einbackprop.errors import ScriptError
+from einbackprop.world import Raised
+
+Kind = tuple[int, int]
+"""Axes that grow together: their size, and which axis of its array each is."""
+KINDS, WORK = 8, 100_000
+"""Kinds of axes, and statements that the loss runs to be differentiated by every entry, at most: more take long."""
+STATES, STEPS, TRIES = 2, (1, 2, 3), 60
+"""How many states there are, by how much a size may grow, and how often the loss is run to see what goes together."""
+
+
+def larger_states(
+    user: User, state: Any, others: Sequence[Any], parameters: Collection[Path], fixed: Collection[int], seed: int
+) -> Iterator[Any]:
+    """States at larger sizes, two at most: of the axes that have the same size in all other states.
+
+    Parameters
+    ----------
+    user : User
+        Whose loss tells which sizes go together.
+    state : nested arrays
+    others : sequence of nested arrays
+        The same at sizes that are known to fit.
+    parameters : collection of paths
+        The arrays that gradients are taken of; the others stay data of their kind.
+    fixed : collection of int
+        Sizes that stay, such as those that stand in the code as numbers.
+    seed : int
+        Decides the draws.
+    """
+    arrays = arrays_of(state)
+    kept = [(path, axis) for path, leaf in arrays for axis, size in enumerate(leaf.shape)
+            if size > 1 and size not in fixed and all(np.shape(get(other, path))[axis] == size for other in others)]
+    kinds = dict.fromkeys((get(state, path).shape[axis], axis) for path, axis in kept)
+    if not kinds or len(kinds) > KINDS or share_memory(state, ()) or work_of(user, state, parameters) > WORK:
+        return
+    rng = np.random.default_rng(seed)
+
+    def grown(steps: Mapping[Kind, int]) -> Any:
+        made: dict[int, np.ndarray] = {}
+        for path, leaf in arrays:
+            more = [steps.get((size, axis), 0) if (path, axis) in kept else 0 for axis, size in enumerate(leaf.shape)]
+            shape = tuple(size + step for size, step in zip(leaf.shape, more, strict=True))
+            if any(more):
+                own = draw(np.empty(shape), role_at(leaf, shape), rng) if path in parameters else None
+                made[id(leaf)] = np.asarray(data_like(leaf, shape, rng) if own is None else own).astype(leaf.dtype)
+        return rebuild(state, lambda array: made.get(id(array), array))
+
+    left = iter(range(TRIES))
+
+    def fits(steps: Mapping[Kind, int]) -> bool:
+        return next(left, None) is not None and runs(user, grown(steps))
+
+    for steps in ways([*kinds], fits):
+        if runs(user, other := grown(steps)):
+            yield other
+
+
+def ways(kinds: Sequence[Kind], fits: Callable[[Mapping[Kind, int]], bool]) -> Iterator[Mapping[Kind, int]]:
+    """By how much axes may grow: all by 1, or each alone or with another, those next to one another in different ways.
+
+    An image of 4 by 4 of which pooling leaves 2 by 2 may have a row more, or two, with which one more is left.
+
+    >>> pooled = lambda steps: all(steps.get((4, n), 0) // 2 == steps.get((2, n), 0) for n in (2, 3))
+    >>> [*ways([(4, 2), (4, 3), (2, 2), (2, 3)], pooled)]
+    [{(4, 2): 1, (4, 3): 2, (2, 3): 1}, {(4, 2): 2, (2, 2): 1, (4, 3): 1}]
+    """
+    together = dict.fromkeys(kinds, 1)
+    if len({size for size, _ in kinds}) == len(kinds) and fits(together):  # none is tied to another
+        yield together
+        return
+    alone = {one: fits(dict([one])) for one in product(kinds, STEPS)}
+    moves: dict[Kind, list[dict[Kind, int]]] = {}
+    for kind in kinds:
+        near = sorted(kinds, key=lambda other: other[1] != kind[1])  # of the same axis, as an image and what is left
+        tied = ({kind: step, other: more} for step, more in product(STEPS, repeat=2) for other in near
+                if other != kind and not alone[kind, step] and not alone[other, more])  # fmt: skip
+        single = [{kind: step} for step in STEPS if alone[kind, step]]
+        moves[kind] = [*single[:1], *islice(filter(fits, tied), 1), *single[1:]][:2]
+    told: list[Mapping[Kind, int]] = []
+    for turn in range(STATES):
+        steps: dict[Kind, int] = {}
+        for kind in kinds:
+            found = [move for move in moves[kind] if not steps.keys() & move.keys()]
+            steps |= found[turn % len(found)] if found else {}
+            turn += len(found) > 1
+        if steps and steps not in told:
+            told.append(steps)
+            yield steps
+
+
+def work_of(user: User, state: Any, parameters: Collection[Path]) -> float:
+    """How many statements the loss runs, times the entries that it is differentiated by."""
+    with suppress(Raised, ScriptError):
+        _, count = counted(partial(user.loss, duplicate(state)))
+        return count * sum(np.size(get(state, path)) for path in parameters)
+    return np.inf
+
+
+def runs(user: User, state: Any) -> bool:
+    """Whether the loss is a number in a state."""
+    with suppress(Raised, ScriptError):
+        loss = np.asarray(user.loss(duplicate(state)))
+        return loss.size == 1 and bool(np.all(np.isfinite(loss)))
+    return False

@@ -1,0 +1,149 @@
+"""Larger sizes that are found by trying, and repairs that hold at the user's sizes alone."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mutant_outcomes import module_of
+
+from einbackprop import check
+from einbackprop.checking.growing import larger_states, ways
+from einbackprop.world import Raised
+
+RNG = np.random.default_rng(0)
+POOLING = """\
+import numpy as np
+
+
+def pooled(x, size, step):
+    high = 1 + (x.shape[0] - size) // step
+    wide = 1 + (x.shape[1] - size) // step
+    out = np.zeros((high, wide))
+    for i in range(high):
+        for j in range(wide):
+            out[i, j] = np.max(x[i * step:i * step + size, j * step:j * step + size])
+    return out
+
+
+def loss(x, R):
+    return np.sum(R * pooled(x, 2, 2))
+
+
+def gradients(x, R):
+    size = step = 2
+    high = 1 + (x.shape[0] - size) // step
+    wide = 1 + (x.shape[1] - size) // step
+    dx = np.zeros_like(x)
+    for i in range(high):
+        for j in range(wide):
+            window = x[i * step:i * step + size, j * step:j * step + size]
+            dx[i * step:i * step + size, j * step:j * step + size] += (window == window.max()) * R[i, j]
+    return dx
+"""
+OWN = "    size = step = 2\n    high = 1 + (x.shape[0] - size) // step\n    wide = 1 + (x.shape[1] - size) // step\n"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("was", "now", "write"),
+    [
+        ("wide = 1 + (x.shape[1] - size) // step", "wide = 1", "wide = 1 + (x.shape[1] - size) // step"),
+        ("high = 1 + (x.shape[0] - size) // step", "high = 1", "high = 1 + (x.shape[0] - size) // step"),
+        ("x.shape[0] - size", "size - x.shape[0]", "high = 1 + (x.shape[0] - size) // step"),
+    ],
+)  # fmt: skip
+def test_how_often_a_loop_runs_is_repaired_for_other_images_too(was: str, now: str, write: str) -> None:
+    """At 4 by 4 a 2 would do, and so would the other side's size, or rounding up."""
+    module = module_of(POOLING.replace(OWN, OWN.replace(was, now)), "pooling")
+    (finding,) = check(module.loss, module.gradients, RNG.normal(size=(4, 4)), RNG.normal(size=(2, 2))).findings
+    assert finding.write == write
+
+
+class Sized:
+    """A user whose loss asks for sizes that belong together."""
+
+    def __init__(self, kernel: int, step: int) -> None:
+        self.kernel, self.step = kernel, step
+
+    def loss(self, state: Any) -> float:
+        x, w, r = state
+        high, wide = (1 + (n - self.kernel) // self.step for n in x.shape[-2:])
+        try:
+            return float(np.sum(r * np.ones((w.shape[0], high, wide))) + np.sum(np.einsum("nchw,fc->nf", x, w)))
+        except ValueError as error:
+            raise Raised(error) from None
+
+
+@given(st.integers(1, 3), st.integers(1, 3), st.integers(0, 2), st.integers(0, 2))
+def test_sizes_that_belong_together_grow_together(kernel: int, step: int, high: int, wide: int) -> None:
+    sides = kernel + step * (high + 1), kernel + step * (wide + 1)
+    x, w = RNG.normal(size=(2, 3, *sides)), RNG.normal(size=(5, 3))
+    user: Any = Sized(kernel, step)
+    state = x, w, RNG.normal(size=(5, high + 2, wide + 2))
+    found = list(larger_states(user, state, (), {(1,)}, (), 0))
+    assert all(np.isfinite(user.loss(other)) for other in found)
+    shapes = [[array.shape for array in other] for other in found]
+    assert len(found) == len({str(shape) for shape in shapes}) > 0
+    assert all(sum(np.prod(shape) for shape in one) > sum(array.size for array in state) for one in shapes)
+
+
+def test_axes_that_grow_elsewhere_and_sizes_that_are_fixed_stay() -> None:
+    user: Any = Sized(2, 2)
+    state = RNG.normal(size=(2, 3, 4, 6)), RNG.normal(size=(5, 3)), RNG.normal(size=(5, 2, 3))
+    other = RNG.normal(size=(3, 4, 4, 6)), RNG.normal(size=(7, 4)), RNG.normal(size=(7, 2, 3))
+    for x, w, r in larger_states(user, state, [other], {(1,)}, {6}, 0):
+        assert (x.shape[:2], w.shape, x.shape[3], r.shape[2]) == ((2, 3), (5, 3), 6, 3)
+        assert x.shape[2] > 4
+
+
+def test_what_fits_no_other_sizes_does_not_grow() -> None:
+    assert [*ways([(4, 0), (5, 0)], lambda steps: not steps)] == []
+
+
+def test_a_number_that_fits_the_users_sizes_alone_is_no_repair() -> None:
+    """Of two samples 2.0 is N, and of five features 5; sizes that are all different were not changed before."""
+    source = """\
+import numpy as np
+
+
+def loss(w, x, y):
+    return np.mean((x @ w - y) ** 2)
+
+
+def gradients(w, x, y):
+    N = x.shape[0]
+    return 2 * x.T @ (x @ w - y) / N
+"""
+    module = module_of(source.replace(" / N", ""), "mean")
+    report = check(module.loss, module.gradients, RNG.normal(size=4), RNG.normal(size=(3, 4)), RNG.normal(size=3))
+    (finding,) = report.findings
+    assert finding.write == "return 2 * x.T @ (x @ w - y) / N"
+
+
+SQUARE = """\
+import numpy as np
+
+
+def loss(x, R):
+    return 0.5 * np.sum(R * (x @ x.T))
+
+
+def gradients(x, R):
+    n = len(x)
+    d = np.zeros((4, 4))
+    for i in range(4):
+        for j in range(4):
+            d[i] = R[i, j] * x[j] / 2
+            d[j] = R[i, j] * x[i] / 2
+    return d
+"""
+
+
+def test_a_repair_of_code_that_is_for_its_own_sizes_alone_is_told_as_such() -> None:
+    """Rows beyond the fourth have no gradient, whatever is repaired."""
+    module = module_of(SQUARE.replace("d[i] = ", "d[i] += "), "square")
+    (finding,) = check(module.loss, module.gradients, RNG.normal(size=(4, 4)), RNG.normal(size=(4, 4))).findings
+    assert finding.write == "d[j] += R[i, j] * x[i] / 2"
+    assert finding.message.endswith("That is right at sizes such as yours, and not at larger ones.")
