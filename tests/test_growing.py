@@ -10,6 +10,8 @@ from mutant_outcomes import module_of
 
 from einbackprop import check
 from einbackprop.checking.growing import larger_states, ways
+from einbackprop.diagnosis import omissions
+from einbackprop.diagnosis.diagnose import LOCAL
 from einbackprop.world import Raised
 
 RNG = np.random.default_rng(0)
@@ -59,6 +61,15 @@ def test_how_often_a_loop_runs_is_repaired_for_other_images_too(was: str, now: s
     module = module_of(POOLING.replace(OWN, OWN.replace(was, now)), "pooling")
     (finding,) = check(module.loss, module.gradients, RNG.normal(size=(4, 4)), RNG.normal(size=(2, 2))).findings
     assert finding.write == write
+
+
+def test_zeros_that_a_loop_fills_lack_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop runs no round: lines that may be missing are not looked for first."""
+    tried: list[Any] = []
+    monkeypatch.setattr(omissions, "filled", lambda search, hole: tried.append(hole))
+    module = module_of(POOLING.replace(OWN, OWN.replace("x.shape[0] - size", "size - 2 * x.shape[0]")), "pooling")
+    (finding,) = check(module.loss, module.gradients, RNG.normal(size=(4, 4)), RNG.normal(size=(2, 2))).findings
+    assert (finding.write, tried) == ("high = 1 + (x.shape[0] - size) // step", [])
 
 
 class Sized:
@@ -146,4 +157,15 @@ def test_a_repair_of_code_that_is_for_its_own_sizes_alone_is_told_as_such() -> N
     module = module_of(SQUARE.replace("d[i] = ", "d[i] += "), "square")
     (finding,) = check(module.loss, module.gradients, RNG.normal(size=(4, 4)), RNG.normal(size=(4, 4))).findings
     assert finding.write == "d[j] += R[i, j] * x[i] / 2"
-    assert finding.message.endswith("That is right at sizes such as yours, and not at larger ones.")
+    assert finding.message.endswith(LOCAL)
+
+
+def test_sizes_at_which_other_gradients_are_wrong_or_stop_say_nothing() -> None:
+    """A gradient that is right is asked for too: the code is for these sizes, and nobody wants to know."""
+    for other in ("0.5 * (x @ x.T)[:4, :4]", "0.5 * (x @ x.T) + np.zeros((4, 4))"):
+        source = SQUARE.replace("d[i] = ", "d[i] += ").replace("return d", f"return d, {other}")
+        module = module_of(source, "square")
+        arguments = RNG.normal(size=(4, 4)), RNG.normal(size=(4, 4))
+        (finding,) = check(module.loss, module.gradients, *arguments, wrt=(0, 1)).findings
+        assert finding.write == "d[j] += R[i, j] * x[i] / 2"
+        assert LOCAL not in finding.message

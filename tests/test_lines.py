@@ -70,14 +70,15 @@ import numpy as np
 
 
 def loss(W, X):
-    return 0.25 * np.sum((W @ W.T) ** 2) + 0.5 * np.sum((W @ X) ** 2)
+    return 0.25 * np.sum((W @ W.T) ** 2) + 0.25 * np.sum((X @ X.T) ** 2)
 
 
 def gradients(W, X):
-    inner = W.T @ W
-    outer = W @ W.T
-    gram = X @ X.T
-    dW = outer @ W + W @ gram
+    p = (W + X @ (X.T @ W)) @ (W.T @ W)
+    q = W @ (W.T @ (X @ (X.T @ W))) + W
+    r = X @ (X.T + X.T @ (X @ X.T))
+    s = (p - X @ X.T @ W) @ (W.T + W.T @ X @ X.T) @ W
+    dW = (W @ W.T) @ W
     return dW
 """
 SHAPES = ((3, 4), (4,), (4, 2), (5, 3), (5, 2))
@@ -176,7 +177,7 @@ def test_every_letter_has_a_dimension_and_no_other_has() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "shapes"), [(NETWORK, SHAPES), (LOOP, LOOP_SHAPES), (SQUARES, ((3, 4), (4, 5)))]
+    ("source", "shapes"), [(NETWORK, SHAPES), (LOOP, LOOP_SHAPES), (SQUARES, ((3, 4), (3, 5)))]
 )
 def test_a_line_alone_is_read_as_among_all(source: str, shapes: Sequence[tuple[int, ...]]) -> None:
     """Which letter is the second over a dimension depends on the lines before."""

@@ -31,7 +31,7 @@ from einbackprop.core.nesting import Path, duplicate, get
 from einbackprop.core.program import Program
 from einbackprop.core.progress import doing
 from einbackprop.diagnosis.cases import Case, Diagnosis, Place
-from einbackprop.diagnosis.cotangents import Cotangents
+from einbackprop.diagnosis.cotangents import Cotangents, Derivative
 from einbackprop.diagnosis.lines import LOGARITHM, guards, lines_of_backward
 from einbackprop.diagnosis.review import Review
 from einbackprop.errors import EinbackpropError, ScriptError
@@ -121,12 +121,18 @@ def case_of(
         needed = [run for run in (trial.user.loss, trial.user.gradients) if runs(run, trial.state)]
         states = [state for state in small if all(runs(run, state) for run in needed)] or states
 
+    derivative = None if program is None else Derivative(program)
+
     def cotangents(state: Any) -> Cotangents:
-        return Cotangents() if program is None else Cotangents.of(program, arrays_at(problem, program, state))
+        if program is None or derivative is None:
+            return Cotangents()
+        return derivative.at(arrays_at(problem, program, state))
 
     def derived(state: Any) -> dict[Path, np.ndarray]:
-        found = cotangents(state).of_value
-        return {} if program is None else {
+        if program is None or derivative is None:
+            return {}
+        found = derivative.of_inputs(arrays_at(problem, program, state)).of_value
+        return {
             problem.place(declared): np.expand_dims(found[declared.ref.name], declared.units)
             for declared in program.inputs if declared.ref.name in found}
 

@@ -6,7 +6,7 @@ so that it may come from anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from functools import cached_property
 from typing import Any
@@ -112,17 +112,9 @@ class Cotangents:
         traced: Trace | Program, states: Sequence[Sequence[Any]], wrt: Collection[str] | None = None
     ) -> list[Cotangents]:
         """The same at several states, derived once; at all but the first of `wrt` alone."""
-        program = traced.unrolled.program if isinstance(traced, Trace) else traced
-        found: list[Cotangents] = []
-        try:
-            derivation = _Derivation(program, names_of(traced))
-            for arrays in states:
-                made = derivation.values(arrays, wrt) if found else derivation.cotangents(arrays, wrt)
-                found.append(replace(made, arrays=tuple(arrays)))
-        except EinbackpropError as error:
-            failure = " ".join(str(error).split())
-            found += [Cotangents(failure=failure, arrays=tuple(arrays)) for arrays in states[len(found):]]
-        return found
+        derivative = Derivative(traced)
+        return [derivative.of_inputs(arrays, wrt) if n else derivative.at(arrays, wrt)
+                for n, arrays in enumerate(states)]  # fmt: skip
 
     def called(self, name: str, kind: Kind = "cotangent") -> tuple[Array, ...]:
         """The cotangents of all values that the user calls so, or the values themselves, in the order in which they are
@@ -169,6 +161,40 @@ class Cotangents:
         """The letter of each size that one dimension alone has."""
         sizes = [d.size for d in self.program.dimensions]
         return {d.letters[0]: d.size for d in self.program.dimensions if sizes.count(d.size) == 1 and d.size > 2}
+
+
+class Derivative:
+    """The derivative of a loss by all that it computes, derived once, when it is first asked for, and evaluated at
+    several states.
+
+    Parameters
+    ----------
+    traced : Trace or Program
+        Of a loss, or of a loss and its gradients: the first output is the loss.
+    """
+
+    def __init__(self, traced: Trace | Program) -> None:
+        self._traced = traced
+
+    @cached_property
+    def _derivation(self) -> _Derivation:
+        program = self._traced.unrolled.program if isinstance(self._traced, Trace) else self._traced
+        return _Derivation(program, names_of(self._traced))
+
+    def at(self, arrays: Sequence[Any], wrt: Collection[str] | None = None) -> Cotangents:
+        """All cotangents, with their names; of the inputs those of ``wrt``, or all."""
+        return self._evaluated(lambda: self._derivation.cotangents(arrays, wrt), arrays)
+
+    def of_inputs(self, arrays: Sequence[Any], wrt: Collection[str] | None = None) -> Cotangents:
+        """The cotangents of inputs alone, without names, in a part of the time."""
+        return self._evaluated(
+            lambda: self._derivation.values(arrays, self._derivation.inputs if wrt is None else wrt), arrays)
+
+    def _evaluated(self, work: Callable[[], Cotangents], arrays: Sequence[Any]) -> Cotangents:
+        try:
+            return replace(work(), arrays=tuple(arrays))
+        except EinbackpropError as error:
+            return Cotangents(failure=" ".join(str(error).split()), arrays=tuple(arrays))
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def of_omission(search: Round) -> Repair | None:
             return found
     before = search.localization.before or {}
     is_something = any(before.get(name) is None or np.any(before[name]) for name in search.wrong)
-    return None if is_something else of_updates(search)
+    return None if is_something or is_filled(search) else of_updates(search)
 
 
 def of_lost_update(search: Round) -> Repair | None:
@@ -77,6 +77,20 @@ def is_left_out(search: Round) -> bool:
             beside = {root_of(ast.unparse(target)) for target in nodes if is_part(target)}
             if site.target not in map(ast.unparse, nodes) and root_of(site.target) in beside:
                 return True
+    return False
+
+
+def is_filled(search: Round) -> bool:
+    """Whether the zeros that gradients are made of have a statement that adds to them: it is not run, or adds nothing.
+    """
+    zeros = [suspect.site for suspect in solved(search.alone) if suspect.made.is_zero and suspect.made.entries > 1]
+    for site in zeros:
+        statements = [node for node in ast.walk(site.function) if isinstance(node, ast.Assign | ast.AugAssign)]
+        targets = [(node, target) for node in statements
+                   for target in (node.targets if isinstance(node, ast.Assign) else [node.target])]  # fmt: skip
+        if any(root_of(ast.unparse(target)) == root_of(site.target) for node, target in targets
+               if isinstance(node, ast.AugAssign) or isinstance(target, ast.Subscript)):  # fmt: skip
+            return True
     return False
 
 
