@@ -68,15 +68,6 @@ def factor_and_size_missing(expression: Expression) -> Iterator[Edit]:
                 yield expression.edit(place, new, 2.8 + NEAREST * rank, "{} is missing", text)
 
 
-def normalised(expression: Expression) -> Iterator[Edit]:
-    """What is divided by its own sum."""
-    place = expression.places[0]
-    for axis, kept in ((None, False), (-1, True), (1, True), (0, True), (0, False)):
-        total = reduction(expression, "sum", place.node, axis, kept)
-        new = binary(place.node, "/", total)
-        yield expression.edit(place, new, 2.5, "the division by {} is missing", total)
-
-
 def reshaped_products(expression: Expression) -> Iterator[Compound]:
     """Arrays with more axes as matrices, products of those, and products that become one: ``(dout @
     w.T).reshape(x.shape)``."""
@@ -268,5 +259,5 @@ def masks(expression: Expression) -> Iterator[Compound]:
 
 
 KINDS: Kinds = {
-    term_missing: "a term", factor_missing: "a factor", factor_and_size_missing: "a factor", normalised: "a factor",
+    term_missing: "a term", factor_missing: "a factor", factor_and_size_missing: "a factor",
 }  # fmt: skip

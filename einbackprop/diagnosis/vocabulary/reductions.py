@@ -5,7 +5,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from einbackprop.diagnosis.vocabulary.expression import REDUCTIONS, Edit, Expression, Kinds, Place, axes
-from einbackprop.diagnosis.vocabulary.trees import attribute, call, held_number, is_same, number, parsed, subscript
+from einbackprop.diagnosis.vocabulary.trees import (
+    attribute,
+    binary,
+    call,
+    held_number,
+    is_same,
+    number,
+    parsed,
+    subscript,
+)
 
 AXES = ("0", "1", "-1", "2", "-2", "-3", "(0, 1)", "(0, 2)", "(1, 2)", "(0, 2, 3)", "(0, 1, 2)", "(2, 3)")
 MOST_AXES = 4
@@ -154,6 +163,15 @@ def sum_too_many(expression: Expression) -> Iterator[Edit]:
             yield expression.edit(place, inner, 1.5, "the {} of {} is too much here", called, inner)
 
 
+def normalised(expression: Expression) -> Iterator[Edit]:
+    """What is divided by its own sum: the exponentials of a softmax."""
+    place = expression.places[0]
+    for n, (axis, kept) in enumerate(((-1, True), (0, True), (0, False), (None, False), (1, True))):
+        total = reduction(expression, "sum", place.node, axis, kept)
+        yield expression.edit(
+            place, binary(place.node, "/", total), 2.0 + 0.01 * n, "the division by {} is missing", total)
+
+
 def reduction(expression: Expression, name: str, node: ast.expr, axis: int | None, kept: bool) -> ast.Call:
     """A sum, as a function where the expression has such, or where a computation is summed; else as a method."""
     keywords = {} if axis is None else {"axis": number(axis)}
@@ -196,4 +214,5 @@ def with_axis(expression: Expression, node: ast.Call, axis: ast.expr | None) -> 
 KINDS: Kinds = {
     other_axis: "an axis that is summed over", keepdims: "an axis that a sum keeps", kin: "the function that is called",
     sum_missing: "a sum", sum_too_many: "a sum", from_the_end: "the end that a cumulative sum begins at",
+    normalised: "a factor",
 }  # fmt: skip
