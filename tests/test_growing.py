@@ -87,6 +87,13 @@ class Sized:
             raise Raised(error) from None
 
 
+class Summed:
+    """A user whose loss takes any sizes."""
+
+    def loss(self, state: Any) -> float:
+        return float(state["x"].sum())
+
+
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(0, 2), st.integers(0, 2))
 def test_sizes_that_belong_together_grow_together(kernel: int, step: int, high: int, wide: int) -> None:
     sides = kernel + step * (high + 1), kernel + step * (wide + 1)
@@ -107,6 +114,17 @@ def test_axes_that_grow_elsewhere_and_sizes_that_are_fixed_stay() -> None:
     for x, w, r in larger_states(user, state, [other], {(1,)}, {6}, 0):
         assert (x.shape[:2], w.shape, x.shape[3], r.shape[2]) == ((2, 3), (5, 3), 6, 3)
         assert x.shape[2] > 4
+
+
+def test_what_no_numbers_are_drawn_for_stays() -> None:
+    """Words, an array without entries, and one that is not there at other sizes."""
+    user: Any = Summed()
+    words, nothing = np.array(["a", "b"]), np.zeros((0, 3), dtype=int)
+    state = {"x": RNG.normal(size=(2, 3)), "words": words, "nothing": nothing, "more": RNG.normal(size=4)}
+    other = {"x": RNG.normal(size=(2, 3)), "words": words, "nothing": nothing}
+    (found,) = larger_states(user, state, [other], {("x",)}, (), 0)
+    assert {name: array.shape for name, array in found.items()} == {
+        "x": (3, 4), "words": (2,), "nothing": (0, 3), "more": (4,)}  # fmt: skip
 
 
 def test_what_fits_no_other_sizes_does_not_grow() -> None:

@@ -48,9 +48,10 @@ def larger_states(
     seed : int
         Decides the draws.
     """
-    arrays = arrays_of(state)
-    kept = [(path, axis) for path, leaf in arrays for axis, size in enumerate(leaf.shape)
-            if size > 1 and size not in fixed and all(np.shape(get(other, path))[axis] == size for other in others)]
+    arrays = [(path, leaf) for path, leaf in arrays_of(state) if leaf.size and leaf.dtype.kind in "biufc"]
+    there = [dict(arrays_of(other)) for other in others]
+    kept = [(path, axis) for path, leaf in arrays for axis, size in enumerate(leaf.shape) if size > 1
+            and size not in fixed and all(path in other and other[path].shape[axis] == size for other in there)]
     kinds = dict.fromkeys((get(state, path).shape[axis], axis) for path, axis in kept)
     if not kinds or len(kinds) > KINDS or share_memory(state, ()) or work_of(user, state, parameters) > WORK:
         return
