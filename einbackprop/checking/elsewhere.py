@@ -61,8 +61,8 @@ def free_dimensions(program: Program, arrays: Sequence[Array], parameters: Colle
         if isinstance(equation, Opaque):
             tied |= {i for ref in (equation.out, *operands(equation)) for i in ref.indices}
         tied |= {i for ref in operands(equation) if ref.name in program.constants for i in ref.indices}
-    numbers = whole_numbers(program)
-    tied |= {i for d in program.dimensions if written_out(d.size, program, numbers) for i in d.letters}
+    written = sizes_written(program)
+    tied |= {i for d in program.dimensions if d.size in written for i in d.letters}
     for declared, array in zip(program.inputs, arrays, strict=True):
         own = declared.ref.name in parameters
         single = {i for i in declared.ref.indices if program.sizes[i] == 1 and (own or not is_of_samples(i, program))}
@@ -70,6 +70,12 @@ def free_dimensions(program: Program, arrays: Sequence[Array], parameters: Colle
         stays = parameter_role(plain).kind in SQUARE if own else not can_be_resized(np.asarray(array))
         tied |= set(declared.ref.indices) if stays else single
     return {d.letters[0] for d in program.dimensions if not tied & set(d.letters) and d.size}
+
+
+def sizes_written(program: Program) -> set[int]:
+    """The sizes of a program that may stand in the code as numbers: it is wrong at others."""
+    numbers = whole_numbers(program)
+    return {d.size for d in program.dimensions if written_out(d.size, program, numbers)}
 
 
 def written_out(size: int, program: Program, numbers: Collection[int]) -> bool:

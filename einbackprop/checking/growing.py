@@ -16,7 +16,7 @@ from einbackprop.checking.answers import User
 from einbackprop.checking.draws import draw
 from einbackprop.checking.elsewhere import data_like, role_at
 from einbackprop.checking.problems import counted
-from einbackprop.checking.shrinking import arrays_of, share_memory
+from einbackprop.checking.shrinking import arrays_of, is_one_number, share_memory
 from einbackprop.core.nesting import Path, duplicate, get, rebuild
 from einbackprop.errors import ScriptError
 from einbackprop.world import Raised
@@ -50,9 +50,9 @@ def larger_states(
     """
     arrays = [(path, leaf) for path, leaf in arrays_of(state) if leaf.size and leaf.dtype.kind in "biufc"]
     there = [dict(arrays_of(other)) for other in others]
-    kept = [(path, axis) for path, leaf in arrays for axis, size in enumerate(leaf.shape) if size > 1
-            and size not in fixed and all(path in other and other[path].shape[axis] == size for other in there)]
-    kinds = dict.fromkeys((get(state, path).shape[axis], axis) for path, axis in kept)
+    kept = {(path, axis): (size, axis) for path, leaf in arrays for axis, size in enumerate(leaf.shape) if size > 1
+            and size not in fixed and all(path in other and other[path].shape[axis] == size for other in there)}
+    kinds = [*dict.fromkeys(kept.values())]
     if not kinds or len(kinds) > KINDS or share_memory(state, ()) or work_of(user, state, parameters) > WORK:
         return
     rng = np.random.default_rng(seed)
@@ -60,7 +60,8 @@ def larger_states(
     def grown(steps: Mapping[Kind, int]) -> Any:
         made: dict[int, np.ndarray] = {}
         for path, leaf in arrays:
-            more = [steps.get((size, axis), 0) if (path, axis) in kept else 0 for axis, size in enumerate(leaf.shape)]
+            own_kinds = [kept.get((path, axis)) for axis in range(leaf.ndim)]
+            more = [0 if kind is None else steps.get(kind, 0) for kind in own_kinds]
             shape = tuple(size + step for size, step in zip(leaf.shape, more, strict=True))
             if any(more):
                 own = draw(np.empty(shape), role_at(leaf, shape), rng) if path in parameters else None
@@ -70,10 +71,10 @@ def larger_states(
     left = iter(range(TRIES))
 
     def fits(steps: Mapping[Kind, int]) -> bool:
-        return next(left, None) is not None and runs(user, grown(steps))
+        return next(left, None) is not None and has_loss(user, grown(steps))
 
-    for steps in ways([*kinds], fits):
-        if runs(user, other := grown(steps)):
+    for steps in ways(kinds, fits):
+        if has_loss(user, other := grown(steps)):
             yield other
 
 
@@ -118,9 +119,8 @@ def work_of(user: User, state: Any, parameters: Collection[Path]) -> float:
     return np.inf
 
 
-def runs(user: User, state: Any) -> bool:
+def has_loss(user: User, state: Any) -> bool:
     """Whether the loss is a number in a state."""
     with suppress(Raised, ScriptError):
-        loss = np.asarray(user.loss(duplicate(state)))
-        return loss.size == 1 and bool(np.all(np.isfinite(loss)))
+        return is_one_number(user.loss(duplicate(state)))
     return False

@@ -18,9 +18,8 @@ from einbackprop.checking.deciding import Decision, Unclipped
 from einbackprop.checking.draws import Drawing
 from einbackprop.checking.elsewhere import (
     problems_elsewhere,
+    sizes_written,
     small_states,
-    whole_numbers,
-    written_out,
 )
 from einbackprop.checking.growing import larger_states
 from einbackprop.checking.problems import Problem
@@ -113,7 +112,7 @@ def case_of(
     here = problem.gradients.world
     states_there = [moved(Drawing.copied(drawn(other, seed)), other.gradients.world, here) for _, other in others]
     elsewhere = [*states_there, *larger]
-    fixed = sizes_written(program) - {2}  # a 2 is seldom a size
+    fixed = set() if program is None else sizes_written(program) - {2}  # a 2 is seldom a size
     grown = tuple(larger_states(trial.user, states[0], elsewhere, set(paths), fixed, seed))
     if program is not None and sum(int(np.prod(target.shape)) for target in trial.targets) > MANY:
         small = small_states(problem, trial.state, program, set(paths), seed)
@@ -121,20 +120,7 @@ def case_of(
         needed = [run for run in (trial.user.loss, trial.user.gradients) if runs(run, trial.state)]
         states = [state for state in small if all(runs(run, state) for run in needed)] or states
 
-    derivative = None if program is None else Derivative(program)
-
-    def cotangents(state: Any) -> Cotangents:
-        if program is None or derivative is None:
-            return Cotangents()
-        return derivative.at(arrays_at(problem, program, state))
-
-    def derived(state: Any) -> dict[Path, np.ndarray]:
-        if program is None or derivative is None:
-            return {}
-        found = derivative.of_inputs(arrays_at(problem, program, state)).of_value
-        return {
-            problem.place(declared): np.expand_dims(found[declared.ref.name], declared.units)
-            for declared in program.inputs if declared.ref.name in found}
+    cotangents, derived = derivatives_of(problem, program)
 
     def read(at: frozenset[Place]) -> dict[Place, Line]:
         traced = traced_at(problem.pair, trial.state) if problem.pair is not None and at else None
@@ -147,12 +133,22 @@ def case_of(
     return Case(trial.user, states, frozenset(trial.wrong), elsewhere, grown, cotangents, guarded, lines, read, derived)
 
 
-def sizes_written(program: Program | None) -> set[int]:
-    """The sizes of a program that stand in the code as numbers: it is wrong at others."""
+def derivatives_of(
+    problem: Problem, program: Program | None
+) -> tuple[Callable[[Any], Cotangents], Callable[[Any], dict[Path, np.ndarray]]]:
+    """What gives the cotangents of a loss at a state, and what the gradients that are derived from it, by their paths;
+    nothing of a loss that was not read."""
     if program is None:
-        return set()
-    numbers = whole_numbers(program)
-    return {d.size for d in program.dimensions if written_out(d.size, program, numbers)}
+        return lambda state: Cotangents(), lambda state: {}
+    derivative = Derivative(program)
+
+    def derived(state: Any) -> dict[Path, np.ndarray]:
+        found = derivative.of_inputs(arrays_at(problem, program, state)).of_value
+        return {
+            problem.place(declared): np.expand_dims(found[declared.ref.name], declared.units)
+            for declared in program.inputs if declared.ref.name in found}
+
+    return lambda state: derivative.at(arrays_at(problem, program, state)), derived
 
 
 def by_place(lines: Iterable[Line]) -> dict[Place, Line]:

@@ -239,10 +239,14 @@ def cost_at(trial: Trial, state: Any, dead: Sequence[Path] = ()) -> tuple[int, i
         return None
     shapes = {t.name: (np.shape(get(trial.state, t.path)), np.shape(get(state, t.path))) for t in trial.targets}
     moved = {name: shape for name, (own, shape) in shapes.items() if own != shape and name in values}
-    if np.size(loss) != 1 or not np.isfinite(complex(np.asarray(loss).reshape(()))) or any(
-            np.shape(values[name]) != shape for name, shape in moved.items()):  # fmt: skip
+    if not is_one_number(loss) or any(np.shape(values[name]) != shape for name, shape in moved.items()):
         return None
     return told + more, sum(leaf.size for path, leaf in arrays_of(state) if path not in dead)
+
+
+def is_one_number(loss: Any) -> bool:
+    """Whether what a loss has given is one finite number."""
+    return np.size(loss) == 1 and bool(np.isfinite(complex(np.asarray(loss).reshape(()))))
 
 
 def resized(state: Any, sizes: Sizes) -> Any:

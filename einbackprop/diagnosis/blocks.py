@@ -30,6 +30,12 @@ def read_by(statement: ast.stmt) -> Iterator[ast.expr]:
     yield from {ast.unparse(node): node for node in kept}.values()
 
 
+def targets_of(statement: ast.AST) -> list[ast.expr]:
+    """What a statement binds or adds to."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+    return [target for target in targets if target is not None]
+
+
 def function_of(tree: ast.stmt, statement: ast.stmt) -> ast.AST | None:
     """The innermost function that a statement stands in."""
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]

@@ -105,7 +105,7 @@ class Cotangents:
         Cotangents
             Of values that reach the loss through what was not read there is none.
         """
-        return Cotangents.of_all(traced, [arrays], wrt)[0]
+        return Derivative(traced).at(arrays, wrt)
 
     @staticmethod
     def of_all(

@@ -80,9 +80,10 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     if is_local:
         told = [replace(item, message=f"{item.message} {LOCAL}") if item.write else item for item in told]
     told += map(roles.about, search.unexplained)
-    findings = with_formulas(told, version.of_texts(texts), texts, case)
+    follows = differing(before, after)
+    findings = with_formulas(told, version.of_texts(texts), texts, case, follows)
     wrong = {suspect.site.place for suspect in after.suspects} if after.wrong else set()
-    return Diagnosis(findings, differing(before, after), frozenset(wrong))
+    return Diagnosis(findings, follows, frozenset(wrong))
 
 
 def is_settled(experiment: Experiment, version: Version) -> bool:
@@ -291,15 +292,15 @@ def texts_of(findings: Iterable[Finding]) -> dict[str, str]:
 
 
 def with_formulas(
-    findings: Sequence[Finding], version: Version, texts: Mapping[str, str], case: Case
+    findings: Sequence[Finding], version: Version, texts: Mapping[str, str], case: Case, follows: frozenset[Place]
 ) -> tuple[Finding, ...]:
     """Findings with what their lines compute, and what they compute as they are to be written: in a version of the
-    code with these texts.
+    code with these texts. The lines that follow from them are read with them, since the report tells of both.
     """
     own = [(item.file or "", item.line or 0) for item in findings]
     new = [(file, line + lines_more(findings, file, line)) for file, line in own]
     to_write = frozenset(place for place, item in zip(new, findings, strict=True) if item.write not in (None, "pass"))
-    before = case.lines(frozenset(own))
+    before = case.lines(follows.union(place for place in own if all(place)))
     with version.running(), edited(texts):
         read = partial(case.read, to_write)
         after = progress.contained("the formulas of the lines as they are to be written", read, {})

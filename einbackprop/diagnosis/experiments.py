@@ -101,8 +101,9 @@ class Experiment:
         self.is_exact = reference.analytic and not user.narrow
         # all of it now: what is asked for later would be of code that is edited, and of a loss perhaps
         self._slopes = {target.name: self._slopes_of(target) for target in user.targets} if is_sketched else {}
-        if not self._slopes or not all(map(self._is_sure, self._slopes.values())):
-            self._slopes, _ = {}, self.truth
+        if not self._slopes or not all(map(are_sure, self._slopes.values())):
+            self._slopes = {}
+            _ = self.truth
 
     @cached_property
     def truth(self) -> dict[str, Array]:
@@ -124,11 +125,6 @@ class Experiment:
         """Some directions, and the slopes of the loss along them."""
         ways = [self._rng.normal(size=target.shape) for _ in range(DIRECTIONS)]
         return [(way, self._reference.slope({target.path: way})) for way in ways]
-
-    def _is_sure(self, slopes: Sequence[tuple[Array, Slope]]) -> bool:
-        """Whether slopes are known well enough to tell gradients by."""
-        largest = max(abs(slope.value) for _, slope in slopes)
-        return all(slope.error <= CLOSE * largest for _, slope in slopes)
 
     def run(self) -> Gradients | None:
         """The gradients, by target; None where the code raises or refuses."""
@@ -205,6 +201,12 @@ class Experiment:
         """Whether a gradient has the shape of what it is the gradient of."""
         value = gradients.get(name)
         return value is not None and self.fits(value, name)
+
+
+def are_sure(slopes: Sequence[tuple[Array, Slope]]) -> bool:
+    """Whether slopes are known well enough to tell gradients by."""
+    largest = max(abs(slope.value) for _, slope in slopes)
+    return all(slope.error <= CLOSE * largest for _, slope in slopes)
 
 
 def true_gradient(reference: Reference, path: Path, derived: Array | None, rng: np.random.Generator) -> Array:

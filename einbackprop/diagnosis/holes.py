@@ -25,6 +25,7 @@ from einbackprop.diagnosis.blocks import (
     indices_in,
     read_by,
     statement_at,
+    targets_of,
     until_read,
 )
 from einbackprop.diagnosis.crashes import innermost_first
@@ -210,8 +211,7 @@ def additions(
 
 def writes_entry(statement: ast.AST, target: ast.expr) -> bool:
     """Whether a statement writes to entries of a target."""
-    places = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
-    return any(isinstance(place, ast.Subscript) and is_same(place.value, target) for place in places)
+    return any(isinstance(place, ast.Subscript) and is_same(place.value, target) for place in targets_of(statement))
 
 
 def carries(version: Version, suspect: Suspect) -> Iterator[Hole]:

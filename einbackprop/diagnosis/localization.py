@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from einbackprop.checking.answers import stretches
+from einbackprop.diagnosis.blocks import targets_of
 from einbackprop.diagnosis.experiments import Array, Both, Experiment, Gradients, Made, Shift, flat, stacked
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.jacobians import jacobian
@@ -358,9 +359,8 @@ class Localization:
 
 def selects(statement: ast.stmt) -> bool:
     """Whether a statement writes where something is so: ``d[x < 0] = 0``."""
-    targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
     return any(isinstance(target, ast.Subscript) and any(isinstance(node, ast.Compare) for node in ast.walk(target))
-               for target in targets)  # fmt: skip
+               for target in targets_of(statement))  # fmt: skip
 
 
 def shift_of(suspect: Suspect, by: Array) -> Shift:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from einbackprop.core.source import root_of
+from einbackprop.diagnosis.blocks import targets_of
 from einbackprop.diagnosis.experiments import Both, EndlessError, Shift, limited
 from einbackprop.diagnosis.holes import Hole, carries, earlier, holes, places, updates
 from einbackprop.diagnosis.hooks import Site
@@ -83,15 +84,15 @@ def is_left_out(search: Round) -> bool:
 def is_filled(search: Round) -> bool:
     """Whether the zeros that gradients are made of have a statement that adds to them: it is not run, or adds nothing.
     """
-    zeros = [suspect.site for suspect in solved(search.alone) if suspect.made.is_zero and suspect.made.entries > 1]
-    for site in zeros:
-        statements = [node for node in ast.walk(site.function) if isinstance(node, ast.Assign | ast.AugAssign)]
-        targets = [(node, target) for node in statements
-                   for target in (node.targets if isinstance(node, ast.Assign) else [node.target])]  # fmt: skip
-        if any(root_of(ast.unparse(target)) == root_of(site.target) for node, target in targets
-               if isinstance(node, ast.AugAssign) or isinstance(target, ast.Subscript)):  # fmt: skip
-            return True
-    return False
+    zeros = (suspect.site for suspect in solved(search.alone) if suspect.made.is_zero and suspect.made.entries > 1)
+    return any(adds_to(node, root_of(site.target)) for site in zeros for node in ast.walk(site.function))
+
+
+def adds_to(node: ast.AST, name: str) -> bool:
+    """Whether a node is a statement that adds to what stands under a name, or writes to a part of it."""
+    return isinstance(node, ast.Assign | ast.AugAssign) and any(
+        root_of(ast.unparse(target)) == name for target in targets_of(node)
+        if isinstance(node, ast.AugAssign) or isinstance(target, ast.Subscript))
 
 
 def is_part(target: ast.expr) -> bool:

@@ -152,9 +152,9 @@ class Table:
             wanted = self.wanted or self.suspect.grown or own
             site = self.suspect.site
             hand = hand_of(frame.f_locals, frame.f_globals, site.function, literals, wanted, site.statement)
-            module = statements_of(site.file).tree if shapes_of(value) == [()] else ast.Module([], [])
-            self.hand = replace(hand, makes_object=is_object(value) and not shapes_of(value),
-                                elsewhere=bound_elsewhere(module, site.target, site.function))  # fmt: skip
+            shapes, module = shapes_of(value), statements_of(site.file).tree
+            elsewhere = bound_elsewhere(module, site.target, site.function) if shapes == [()] else ()
+            self.hand = replace(hand, makes_object=is_object(value) and not shapes, elsewhere=elsewhere)
         if self._runs == 0:
             self.trials = list(islice(self._candidates(names, self.hand), max(0, MOST_EDITS - self.evaluated)))
             self.evaluated += len(self.trials)

@@ -279,11 +279,11 @@ def phrases(code: ast.AST) -> tuple[ast.expr, ...]:
 def bound_elsewhere(module: ast.Module, name: str, function: ast.AST) -> tuple[ast.expr, ...]:
     """What is computed and bound to a name in a file, outside one of its functions."""
     first, last = getattr(function, "lineno", 0), getattr(function, "end_lineno", 0)
-    return tuple(value for value in computed(module).get(name, ()) if not first <= value.lineno <= last)
+    return tuple(value for value in formulas_of(module).get(name, ()) if not first <= value.lineno <= last)
 
 
 @lru_cache(maxsize=64)
-def computed(module: ast.Module) -> dict[str, list[ast.expr]]:
+def formulas_of(module: ast.Module) -> dict[str, list[ast.expr]]:
     """What is computed in a file from several things, by the name that it is bound to."""
     found = (node for node in ast.walk(module) if isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp))
     return grouped((target.id, node.value) for node in found for target in node.targets if isinstance(target, ast.Name))
