@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from einbackprop.core.source import compile_tree, parse_python
+from einbackprop.diagnosis.repair import TIERS
 from einbackprop.diagnosis.vocabulary import Edit, Hand, expression_edits, hand_of, statement_edits, values_at_hand
 
 N, D, H, C, T = 5, 6, 4, 3, 7
@@ -74,8 +75,8 @@ def value_of(text: str) -> ast.expr:
 
 EXPRESSIONS = [
     # what was meant, what was written, what is at hand, the rank by cost that it has at most
-    ("X.T @ dh", "X @ dh", LAYERS, 5),
-    ("dh * (h * z + z - 1)", "dh * (h * z + 1 - z)", LAYERS, 40), ("z - h + dh", "z + dh - h", LAYERS, 20),
+    ("X.T @ dh", "X @ dh", LAYERS, 5), ("h / h.sum(axis=1, keepdims=True)", "h", LAYERS, 300),
+    ("dh * (h * z + z - 1)", "dh * (h * z + 1 - z)", LAYERS, 40), ("z + h - dh", "z + dh - h", LAYERS, 20),
     ("dscores @ W2.T", "dscores @ W2", LAYERS, 5),
     ("np.dot(X.T, dh)", "np.dot(X, dh)", LAYERS, 3),
     ("np.dot(X.T, dh)", "np.dot(dh, X.T)", LAYERS, 10),
@@ -218,7 +219,6 @@ COMPOUNDS = [
     ("dh * (X @ W1)", "dh", replace(LAYERS, wanted=(N, H)), 400),
     ("dscores * (probs - dscores)", "dscores", replace(LAYERS, wanted=(N, C)), 300),
     ("h * (z == np.max(z))", "h", LAYERS, 200),
-    ("h / h.sum(axis=1, keepdims=True)", "h", LAYERS, 5),
 ]  # fmt: skip
 
 STATEMENTS = [
@@ -384,6 +384,13 @@ def test_what_nothing_reads_takes_no_place_from_what_stands_near() -> None:
     value = value_of("np.sum((x - mu) * (var + eps) ** (-1. / 2.), axis=0)")
     texts = {ast.unparse(edit.value) for edit in expression_edits(value, hand, limit=2.2) if edit.value}
     assert "np.sum((x - mu) * (var + eps) ** (-1.0 / 2.0) * dout, axis=0)" in texts
+
+
+def test_a_division_by_its_own_sum_is_among_the_likely_edits() -> None:
+    """What makes a softmax of exponentials is looked for before lines that may be missing."""
+    edits = expression_edits(value_of("np.exp(s)"), LAYERS)
+    found = {ast.unparse(edit.value): edit.cost for edit in edits if edit.value is not None}
+    assert found["np.exp(s) / np.exp(s).sum(axis=-1, keepdims=True)"] <= TIERS[0].limit
 
 
 def test_a_one_that_says_nothing_is_replaced_first() -> None:

@@ -1,5 +1,9 @@
 """Lines that are missing: each line of some backwards is taken out in turn, and what is to be written puts one back."""
 
+import ast
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +14,7 @@ from sampling import some
 from einbackprop import check
 from einbackprop.checking.reports import Report
 from einbackprop.diagnosis import search
+from einbackprop.diagnosis.holes import additions
 from einbackprop.diagnosis.missing_terms import summing
 from einbackprop.diagnosis.repair import TIERS
 
@@ -353,6 +358,16 @@ def test_a_term_with_a_difference_that_stands_elsewhere_is_put_back() -> None:
     x, gamma = rng.standard_normal((6, 3)), rng.standard_normal(3)
     (finding,) = check(module.loss, module.gradients, x, gamma, rng.standard_normal((6, 3)), 1e-5, wrt=0).findings
     assert finding.write == "dx = dn / np.sqrt(var + eps) + dmean / N + 2 * dvar * (x - mean) / N"
+
+
+@pytest.mark.parametrize(("line", "first"), [("d[y[i]] -= x[i]", "d[y[i]]"), ("n = n + y[i]", "d")])
+def test_where_a_loop_fills_an_array_entry_by_entry_others_are_looked_for_first(line: str, first: str) -> None:
+    function = ast.parse(f"def f(x, y):\n    d = 0 * x\n    for i in range(9):\n        {line}\n    return d\n").body[0]
+    assert isinstance(function, ast.FunctionDef)
+    site: Any = SimpleNamespace(file="f.py", definition=0, function=function)
+    found = list(additions(ast.Name("d", ast.Load()), (9,), function.body[1:], site))
+    assert ast.unparse(found[0].target) == first
+    assert {ast.unparse(hole.target) for hole in found} >= {"d", "d[i]"}
 
 
 ENDS = """
