@@ -57,6 +57,7 @@ ANALYTIC: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "norm 3": (lambda x: np.linalg.norm(x, ord=3, axis=-1, keepdims=True).sum(),
                lambda x: np.sign(x) * x**2 / np.linalg.norm(x, ord=3, axis=1, keepdims=True) ** 2),
     "norm inf": (lambda x: np.linalg.norm(x[0], ord=np.inf), lambda x: np.array([[0, -1.0, 0], [0, 0, 0]])),
+    "norm 0": (lambda x: np.linalg.norm(x.ravel(), 0) * np.sum(x), lambda x: np.full(x.shape, float(x.size))),
     "norm fro": (lambda x: np.linalg.norm(x, "fro") ** 2, lambda x: 2 * x),
     "norm of axes": (lambda x: np.linalg.norm(x, axis=(0, 1)) ** 2, lambda x: 2 * x),
     "var": (lambda x: np.var(x, axis=0).sum(), lambda x: x - x.mean(0)),

@@ -804,6 +804,21 @@ def test_gradients_that_are_clipped_are_right_but_for_that() -> None:
     assert np.clip(9, -5, 5) == 5
 
 
+def test_what_is_clipped_may_be_a_list_or_nothing_else_that_works() -> None:
+    w = np.array([3.0, -0.4])
+    report = check(lambda w: np.sum(w**2), lambda w: np.clip([w[0], 2 * w[1]], -5, 5) * 1.0, w)
+    assert [gradient.verdict for gradient in report.gradients] == ["wrong"]
+    assert check(lambda w: np.sum(w**2), lambda w: np.clip([9 * w[0], 2 * w[1]], -5, 5) * 1.0, w).exit_code == 1
+
+    def refuses(w: Any) -> Any:
+        root = np.clip(w, -1, 1)
+        if np.any(np.abs(root) > 1):
+            raise ValueError("not within bounds")
+        return root
+
+    assert check(lambda w: np.sum(w**2), refuses, w).exit_code == 1
+
+
 def layers_loss(W: Any, V: Any, x: Any, y: Any) -> Any:
     return 0.5 * np.sum((np.tanh(x @ W) @ V - y) ** 2)
 

@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import io
+import json
 from contextlib import redirect_stdout
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -24,6 +25,7 @@ from einbackprop.diagnosis.trying import Allowance, is_pure, on_copies
 from einbackprop.diagnosis.vocabulary.expression import Expression
 from einbackprop.diagnosis.vocabulary.hand import Hand
 from einbackprop.diagnosis.vocabulary.operands import names_for
+from einbackprop.shell.command import main
 
 CASES = [(name, mistake) for name, script in REPAIRED.items() for mistake in script.mistakes]
 
@@ -225,6 +227,15 @@ def gradients(W, b, X, Y):
     db = d.sum(axis=0)
     return dW, db
 """
+
+
+def checked_chain(source: str) -> Report:
+    """The check of a network like this one."""
+    module, rng = module_of(source, "chain"), np.random.default_rng(2)
+    arguments = rng.normal(size=(3, 4)), rng.normal(size=4), rng.normal(size=(5, 3)), np.array([0, 3, 1, 1, 2])
+    return check(module.loss, module.gradients, *arguments, wrt=(0, 1))
+
+
 ON_ONE_WAY = [
     (("d[np.arange(n), Y] -= 1", "d[np.arange(n), Y] += 1"), ("d /= n", "d /= 1")),
     (("d[np.arange(n), Y] -= 1", "d[np.arange(n), Y] -= 2.0"), ("d /= n", "d *= n")),
@@ -241,14 +252,21 @@ def test_two_mistakes_on_one_way_are_named_and_together_repaired(edits: tuple[tu
     for before, after in edits:
         text = text.replace(before, after)
 
-    def checked(source: str) -> Report:
-        module, rng = module_of(source, "chain"), np.random.default_rng(2)
-        arguments = rng.normal(size=(3, 4)), rng.normal(size=4), rng.normal(size=(5, 3)), np.array([0, 3, 1, 1, 2])
-        return check(module.loss, module.gradients, *arguments, wrt=(0, 1))
-
-    found = found_in(checked(text))
+    found = found_in(checked_chain(text))
     assert {f.line for f in found} == {line_of(text, after) for _, after in edits}
-    assert checked(with_writes(text, found))
+    assert checked_chain(with_writes(text, found))
+
+
+@pytest.mark.slow
+def test_a_search_ends_after_so_much_work_whatever_the_clock_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 10**9, 1000))
+    monkeypatch.setattr("time.process_time", lambda: next(clock))  # of a machine that is slow
+    found = found_in(checked_chain(CHAIN.replace(*ON_ONE_WAY[2][0]).replace(*ON_ONE_WAY[2][1])))
+    assert len(found) == 2
+    assert all(f.write for f in found)
+    monkeypatch.setattr("einbackprop.diagnosis.judge.LONG", 0)
+    found = found_in(checked_chain(CHAIN.replace(*ON_ONE_WAY[2][0]).replace(*ON_ONE_WAY[2][1])))
+    assert not any(f.write for f in found)
 
 
 TWO = [("a helper", "an axis"), ("an operand", "a size")]
@@ -455,6 +473,27 @@ def test_code_that_does_not_end_is_stopped() -> None:
     with limited(10_000) as ran, pytest.raises(EndlessError):
         runs(1)
     assert 9_000 < ran() < 20_000
+
+
+def test_code_that_catches_every_error_is_stopped_too_and_limits_hold_inside_one_another() -> None:
+    rounds = 0
+
+    def catches() -> None:
+        nonlocal rounds
+        for _ in range(30_000):
+            try:
+                rounds += 1
+            except Exception:  # noqa: BLE001, S110 - what the user's code may do
+                pass
+
+    with limited(50_000) as outer, limited(1_000) as inner, pytest.raises(EndlessError):
+        catches()
+    assert rounds < 1_000
+    assert 1_000 <= inner() <= outer() < 2_000
+    with pytest.raises(EndlessError), limited(500):
+        with limited(np.inf) as inner:
+            catches()
+    assert 400 < inner() <= 500
 
 
 class Methods:
@@ -905,3 +944,45 @@ def test_an_axis_of_size_1_that_was_meant_stays() -> None:
     rng = np.random.default_rng(0)
     report = check(loss, gradient, rng.normal(size=4), rng.normal(size=(3, 4)))
     assert [found.write for found in found_in(report)] == ["return np.sum(d, axis=0, keepdims=True)"]
+
+
+POOL = """\
+import numpy as np
+
+
+def loss(x, G):
+    return np.sum(G * x.reshape(2, 2, 2, 2).max(axis=(1, 3)))
+
+
+def backward(x, G):
+    N = len(x)
+    dx = np.zeros_like(x)
+    for i in range(2):
+        for j in range(2):
+            window = x[2*i:2*i+2, 2*j:2*j+2]
+            top = np.max(window)
+            dx[2*i:2*i+2, 2*j:2*j+2] = (window == top) * G[i, j]
+    return dx
+"""
+COMPARED = ("max(G)", "max(N)", "max(window) + 1", "mean(window)", "min(window)")
+
+
+@pytest.mark.parametrize("wrong", COMPARED)
+def test_what_is_only_compared_is_repaired_though_moving_it_a_little_moves_nothing(wrong: str) -> None:
+    text = POOL.replace("np.max(window)", f"np.{wrong}")
+    module, rng = module_of(text, "pool"), np.random.default_rng(3)
+    (finding,) = found_in(check(module.loss, module.backward, rng.normal(size=(4, 4)), rng.normal(size=(2, 2))))
+    assert finding.line == line_of(text, wrong)
+    assert finding.write == "top = np.max(window)"
+
+
+def test_the_question_is_the_last_place_that_is_edited(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    text = POOL.replace("np.max(window)", "np.sort(window, axis=None)[0]")  # of -x the least is the greatest of x
+    text += "\n\nrng = np.random.default_rng(3)\nx, G = rng.normal(size=(4, 4)), rng.normal(size=(2, 2))\n"
+    path = tmp_path / "pool.py"
+    path.write_text(text)
+    arguments = ["--loss", "loss(x, G)", "--grads", "backward(x, G)", "--wrt", "x", "--json"]
+    assert main(["check", str(path), *arguments]) == 1
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert finding["file"] == str(path)
+    assert finding["write"]

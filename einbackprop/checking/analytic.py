@@ -317,7 +317,7 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
     """np.linalg.norm of the real line; the spectral norms are not redefined and raise."""
     if axis is None and (ord is None or x.ndim == 1):
         shape = (1,) * x.ndim if keepdims else ()
-        return np.reshape(_vector_norm(x.reshape(-1), ord or 2, 0, False), shape)
+        return np.reshape(_vector_norm(x.reshape(-1), 2 if ord is None else ord, 0, False), shape)
     axes = tuple(range(x.ndim)) if axis is None else axis
     if isinstance(axes, int) or len(axes) == 1:
         return _vector_norm(x, 2 if ord is None else ord, axes, keepdims)

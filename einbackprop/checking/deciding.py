@@ -8,6 +8,7 @@ are returned, entry by entry or by their norm, as recurrent networks do, are rig
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field, replace
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from ..core.nesting import Attribute, Path, duplicate, get, leaves
 from ..core.progress import in_time
 from ..core.records import dataclass
 from ..errors import CodeError
-from ..world import Runner
+from ..world import Raised, Runner
 from . import answers
 from .answers import User
 from .certifying import FEWEST
@@ -53,9 +54,10 @@ class Unclipped(Runner):
         own: Any = np.clip
 
         def clip(a: Any, *bounds: Any, out: Any = None, **keywords: Any) -> Any:
-            self.acts |= not np.array_equal(own(a, *bounds, **keywords), a)
-            if out is None:
-                return np.array(a) if isinstance(a, np.ndarray) else a
+            clipped = own(a, *bounds, **keywords)
+            self.acts |= not np.array_equal(clipped, a)
+            if out is None:  # of a list it is an array, and of an integer a float where the bounds are
+                return np.broadcast_to(a, np.shape(clipped)).astype(clipped.dtype)[()]
             out[...] = a
             return out
 
@@ -72,8 +74,9 @@ def unclipped(
     """
     wrong = [t for t in targets if any(outcome.found == "differs" for _, outcome in history[t.name])]
     bare = Unclipped(user.gradients)
-    for draw in draws if wrong else ():
-        bare(duplicate(draw.state))
+    with suppress(Raised):  # they may not run with what is not clipped
+        for draw in draws if wrong else ():
+            bare(duplicate(draw.state))
     if not bare.acts:
         return user, {}
     other = replace(user, gradients=bare)

@@ -7,7 +7,8 @@ code of the functions that take logarithms, and the loss is run without it.
 from __future__ import annotations
 
 import dis
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from types import CodeType, FunctionType
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..core.nesting import Path, duplicate
+from ..core.records import dataclass
 from ..world import Runner
 from .draws import Drawing
 from .relations import SMALL, at_scale
@@ -64,18 +66,36 @@ def guards_in(function: FunctionType) -> set[float]:
     code = function.__code__
     if not LOGARITHMS.intersection(code.co_names):
         return set()
-    steps = [step for step in dis.get_instructions(code) if step.opname != "CACHE"]
+    steps = [*instructions(code)]
     defaults = function.__defaults__ or ()
     named = dict(zip(code.co_varnames[code.co_argcount - len(defaults): code.co_argcount], defaults, strict=True))
-    named |= {later.argval: step.argval for step, later in pairwise(steps)
-              if step.opname == "LOAD_CONST" and later.opname == "STORE_FAST"}  # fmt: skip
+    named |= {later.value: step.value for step, later in pairwise(steps)
+              if step.name == "LOAD_CONST" and later.name == "STORE_FAST"}  # fmt: skip
     uses: dict[float, list[bool]] = {}
     for step, later in pairwise(steps):
-        value = named.get(step.argval) if step.opname.startswith("LOAD_FAST") else (
-            step.argval if step.opname == "LOAD_CONST" else None)  # fmt: skip
-        if later.opname != "STORE_FAST" and type(value) is float and 0 < value <= LARGEST:
-            uses.setdefault(value, []).append(later.opname == "BINARY_OP" and later.argrepr == "+")
+        value = named.get(step.value) if step.name == "LOAD_FAST" else step.value if step.name == "LOAD_CONST" else None
+        if later.name != "STORE_FAST" and type(value) is float and 0 < value <= LARGEST:
+            uses.setdefault(value, []).append(later.name == "BINARY_OP" and later.text == "+")
     return {value for value, added in uses.items() if all(added)}
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One instruction of compiled code: what it does, with which value, and that as text."""
+
+    name: str
+    value: Any
+    text: str
+
+
+def instructions(code: CodeType) -> Iterator[Instruction]:
+    """The instructions of compiled code. Python 3.13 has some that do two things, ``LOAD_FAST_LOAD_FAST`` with a tuple
+    of names, and several ways to load one name: they are given one by one, each as ``LOAD_FAST``."""
+    for step in dis.get_instructions(code):
+        parts = re.findall("(?:LOAD|STORE)_FAST", step.opname) or [step.opname]
+        values = step.argval if len(parts) > 1 else (step.argval,)
+        for name, value in zip(parts, values, strict=True):
+            yield Instruction("LOAD_CONST" if name.startswith("LOAD_CONST") else name, value, step.argrepr)
 
 
 def without(code: CodeType, guards: set[float]) -> CodeType:

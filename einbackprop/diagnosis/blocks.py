@@ -11,6 +11,11 @@ from einbackprop.diagnosis.vocabulary.trees import OPERANDS, is_same, names_in
 LOOPS = (ast.For, ast.While)
 NESTED = (*LOOPS, ast.If, ast.With, ast.Try, ast.ExceptHandler)
 BLOCKS = ("body", "orelse", "finalbody", "handlers")
+COMPARING = frozenset((
+    "argmax", "argmin", "argsort", "argpartition", "sign", "greater", "less", "equal", "not_equal", "greater_equal",
+    "less_equal", "isclose", "floor", "ceil", "round", "searchsorted", "digitize", "heaviside", "nonzero",
+))  # fmt: skip
+"""Functions of NumPy's, and methods, whose values do not move where what they are given moves a little."""
 
 
 def statement_at(tree: ast.stmt, line: int) -> ast.stmt | None:
@@ -34,6 +39,21 @@ def targets_of(statement: ast.AST) -> list[ast.expr]:
     """What a statement binds or adds to."""
     targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
     return [target for target in targets if target is not None]
+
+
+def compared_in(tree: ast.AST) -> set[str]:
+    """The names, attributes and entries that are compared in a piece of code, and those that they are made of: in
+    ``top = x.max(); mask = x == top`` that is ``x`` and ``top``."""
+    steps = [node for node in ast.walk(tree) if isinstance(node, ast.Compare)
+             or (isinstance(node, ast.Call) and getattr(node.func, "attr", "") in COMPARING)]  # fmt: skip
+    found = {ast.unparse(part) for step in steps for part in ast.walk(step) if isinstance(part, OPERANDS)}
+    binding = [node for node in ast.walk(tree) if isinstance(node, ast.Assign | ast.AugAssign)]
+    before: set[str] = set()
+    while before != found:
+        before = set(found)
+        makers = (one for one in binding if not found.isdisjoint(map(ast.unparse, targets_of(one))))
+        found = found.union(*({ast.unparse(part) for part in read_by(one)} for one in makers))
+    return found
 
 
 def function_of(tree: ast.stmt, statement: ast.stmt) -> ast.AST | None:

@@ -72,15 +72,18 @@ class Experiment:
         The gradients of the loss, by the black box's reference.
     shapes : dict of target name to tuple of int
     loss : float
-    raised : Exception or None
+    raised : BaseException or None
         What the user's code raised in the last run.
+    runs : int
+        How many times the gradients were run.
     strict : bool
         Whether a gradient with an axis of size 1 too many, or too few, is wrong.
     loose : frozenset of target name
         The targets whose gradient has such an axis as it stands.
     """
 
-    raised: Exception | None = None
+    raised: BaseException | None = None
+    runs: int = 0
     strict: bool = False
     loose: frozenset[str] = frozenset()
 
@@ -129,11 +132,15 @@ class Experiment:
     def run(self) -> Gradients | None:
         """The gradients, by target; None where the code raises or refuses."""
         self.raised = None
+        self.runs += 1
         try:
             returned = self.user.gradients(duplicate(self.state))
             return dict(self.user.matched(returned, self.state, self.loss).values)
         except Raised as raised:
             self.raised = raised.error
+            return None
+        except EndlessError as error:
+            self.raised = error
             return None
         except ScriptError:
             return None
@@ -142,7 +149,7 @@ class Experiment:
         """Whether the loss, which is trusted, is what it was."""
         try:
             return bool(np.isclose(number(self.user.loss(duplicate(self.state))).real, self.loss, rtol=1e-9))
-        except (Raised, ScriptError, TypeError, ValueError):  # it raises, or is no number any more
+        except (Raised, EndlessError, ScriptError, TypeError, ValueError):  # it raises, or is no number any more
             return False
 
     def gap(self, gradients: Gradients, names: Iterable[str]) -> Gradients:
@@ -221,33 +228,56 @@ def true_gradient(reference: Reference, path: Path, derived: Array | None, rng: 
     return reference.gradient(path, CLOSE)
 
 
-class EndlessError(Exception):
-    """The code runs far more lines than it did before it was edited."""
+class EndlessError(BaseException):
+    """The code runs far more lines than it did before it was edited. What the user's code catches is no such error:
+    Python takes away the function that counts lines once that has raised."""
+
+
+@dataclass
+class Limit:
+    """How many lines the user's code may run, and how many it has run."""
+
+    lines: float
+    ran: int = 0
+
+
+LIMITS: list[Limit] = []
+"""Those that hold now, the outer ones before the inner ones."""
 
 
 @contextlib.contextmanager
 def limited(lines: float) -> Iterator[Callable[[], int]]:
     """Let the user's code run so many lines, then raise `EndlessError` in it; what is given tells how many it has run.
 
-    Where a debugger or a measure of coverage traces the code, there is no limit.
+    Several hold at once, one inside the other. Where a debugger or a measure of coverage traces the code there is no
+    limit, and no line is counted.
     """
-    ran = 0
-
-    def line(frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal ran
-        ran += event == "line"
-        if ran > lines:
-            raise EndlessError("the loop does not end")
-        return line
-
-    if sys.gettrace() is not None:
+    limit = Limit(lines)
+    if sys.gettrace() not in (None, entered):
         yield lambda: 0
         return
-    sys.settrace(lambda frame, event, _: line if is_users(frame.f_code.co_filename) else None)
+    LIMITS.append(limit)
+    sys.settrace(entered)
     try:
-        yield lambda: ran
+        yield lambda: limit.ran
     finally:
-        sys.settrace(None)
+        LIMITS.pop()
+        sys.settrace(entered if LIMITS else None)
+
+
+def entered(frame: FrameType, event: str, _: Any) -> Any:
+    """What Python calls as a function begins: lines of the user's functions are counted."""
+    return counted if is_users(frame.f_code.co_filename) else None
+
+
+def counted(frame: FrameType, event: str, _: Any) -> Any:
+    """What Python calls at each line of a function that is traced."""
+    if event == "line":
+        for limit in LIMITS:
+            limit.ran += 1
+            if limit.ran > limit.lines:
+                raise EndlessError("the loop does not end")
+    return counted
 
 
 def plain(shape: tuple[int, ...]) -> tuple[int, ...]:

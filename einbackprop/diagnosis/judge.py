@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import takewhile
@@ -19,8 +18,11 @@ from einbackprop.diagnosis.versions import Version
 
 MORE, MOST = 20, 100_000
 """How many times the lines, and how many lines besides, edited code may run, of all states together."""
-LONG = 8.0
-"""Seconds of computing after which no search for rarer mistakes, two at once, or another one begins."""
+RUN, EDIT = 200, 50
+"""What a run of the gradients takes besides its lines, and an edit that is evaluated, in lines: as long as so many."""
+LONG = 1_300_000
+"""Lines after which no search for rarer mistakes, two at once, or another one begins: 3 to 8 seconds. They are counted,
+so that the same mistakes are found on a slow machine."""
 
 
 class Roles(Protocol):
@@ -57,7 +59,9 @@ class Judge:
     keeps_shapes : bool
         Whether none had an axis of size 1 more or less there that it had not before.
     lines : int
-        How many lines gradients may run with an edit.
+        How many lines gradients may run with an edit: far more than they run without.
+    edits : int
+        How many edits were evaluated.
     """
 
     def __init__(
@@ -66,15 +70,22 @@ class Judge:
         self.experiments, self.first, self.roles = [*experiments, *larger], experiments[0], roles
         self.is_for_own_sizes, self._own = False, len(experiments)
         self.runs, self.wrong, self.keeps_shapes = False, frozenset(self.first.shapes), False
-        self.lines = max(map(lines_of, self.experiments))
-        self._began = time.process_time()
+        self._lengths = [*map(length_of, self.experiments)]
+        self.lines, self.edits = MORE * max(self._lengths) + MOST, 0
+        self._began = self._work
         self._errors = [repr(e.raised) for e in self.experiments]
         self._stopped = None if self.first.raised is None else place_of(self.first.raised)
 
     @property
     def is_late(self) -> bool:
         """Whether the search has taken long."""
-        return time.process_time() - self._began > LONG
+        return self._work - self._began > LONG
+
+    @property
+    def _work(self) -> int:
+        """All that was run and evaluated so far, in lines."""
+        runs = zip(self.experiments, self._lengths, strict=True)
+        return sum(each.runs * (RUN + length) for each, length in runs) + EDIT * self.edits
 
     @contextlib.contextmanager
     def running(self, version: Version) -> Iterator[None]:
@@ -133,8 +144,8 @@ class Judge:
             return None
 
 
-def lines_of(experiment: Experiment) -> int:
-    """How many lines the gradients may run with an edit: far more than they run without."""
+def length_of(experiment: Experiment) -> int:
+    """How many lines the gradients run."""
     with limited(np.inf) as ran:
         experiment.run()
-    return MORE * ran() + MOST
+    return ran()

@@ -40,6 +40,8 @@ OWN = 0.5
 """What an edit costs more that adds what the sum has to the sum: ``d += x - 0.5 * d``."""
 HANDED = 0.3
 """What an edit costs more of a number that is handed on by its name."""
+ASKED = 0.6
+"""What an edit costs more of the question, such as ``--grads "backward(x)"``: it was asked, or guessed, of the code."""
 OUTER = 0.05
 """What an edit costs more for each function that is called by the one that it is in, and of what is only
 passed to one."""
@@ -118,9 +120,9 @@ class Likelihood:
         self._roles, self._experiment, self._localization = judge.roles, judge.first, localization
 
     def of_place(self, suspect: Suspect) -> float:
-        """What every edit of a statement costs more, for what it makes."""
+        """What every edit of a statement costs more, for what it makes and for where it stands."""
         _, cost = self.settled.get(suspect.site, (None, 0.0))
-        return SPOILING * self.spoils(suspect) + cost
+        return SPOILING * self.spoils(suspect) + cost + ASKED * suspect.site.file.startswith("<--")
 
     def of_forward(self, site: Site) -> float:
         """What an edit of a statement of the forward costs more."""

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from einbackprop.checking.answers import stretches
-from einbackprop.diagnosis.blocks import targets_of
+from einbackprop.diagnosis.blocks import compared_in, targets_of
 from einbackprop.diagnosis.experiments import Array, Both, Experiment, Gradients, Made, Shift, flat, stacked
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.jacobians import jacobian
@@ -83,6 +83,7 @@ class Localization:
         self._trusted: dict[Site, bool] = {}
         self._nudged: dict[Site, Gradients] = {}
         self._twins: dict[object, Suspect] = {}
+        self._compared: dict[tuple[str, int], set[str]] = {}
         watched = Recording()
         with self.version.watched_by(watched):
             experiment.keeps_loss()
@@ -205,11 +206,18 @@ class Localization:
             reach = self.reach(made) if is_moved else None
             if reach is None and made.site.is_passed:
                 continue  # the statement that it stands in is open as well
-            if not reach and selects(made.site.statement):
-                reach = None  # a mask that selects nothing may be the mistake
+            if not reach and self._is_compared(made.site):
+                reach = None  # a little more or less is compared alike, and may be far from what it should be
             if reach is None or reach & self.wrong:
                 found.append(Suspect(made, self.wrong if reach is None else reach, is_fixed=reach is None))
         return found
+
+    def _is_compared(self, site: Site) -> bool:
+        """Whether a statement makes what is compared and nothing else, or writes where something is so."""
+        definition = site.file, site.definition
+        if definition not in self._compared:
+            self._compared[definition] = compared_in(self.version.tree(definition))
+        return site.target in self._compared[definition] or selects(site.statement)
 
     def wanted(self, suspect: Suspect) -> Shape | None:
         """The shape that a value should have: that of the one gradient that it is handed on as, if it has another."""

@@ -222,6 +222,7 @@ def evaluated(search: Round, localization: Localization) -> Filling:
     with localization.version.watched_by(Both(Trying([table], localization.literals), right)):
         search.experiment.run()
     search.values -= table.evaluated
+    search.judge.edits += table.evaluated
     return table
 
 

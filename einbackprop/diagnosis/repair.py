@@ -42,7 +42,8 @@ PUT = 150
 ALIKE = 12
 """Edits that give one value of which each is run, where that value is right at the first state."""
 RIVALS = 100
-"""Edits with which the whole code is run, at most, since they may be likelier than one that sets everything right."""
+"""Edits of a group of statements with which the whole code is run, at most, since they may be likelier than one that
+sets everything right."""
 VALUES = 40_000
 """Values that are compared with what missing lines should make, at most: a few seconds."""
 RESHAPED = 0.3
@@ -71,8 +72,8 @@ class Round:
         self.wrong = localization.wrong
         self.experiment = judge.first
         self.whole = min(WHOLE, 3 * STEPS // (localization.fired + 20))
-        self._rivals = RIVALS
         self.likelihood = Likelihood(judge, localization)
+        self._rivals = RIVALS
         self._tried: set[tuple[int, tuple[str, ...]]] = set()
         self._parts: set[Tier] = set()  # those of which edits for a part were tried
         self._frames: dict[Site, FrameType] = {}
@@ -165,6 +166,7 @@ class Round:
 
     def evaluate(self, tables: Sequence[Table], tier: Tier, bound: float = np.inf) -> None:
         """Evaluate the edits of suspects, in the frames of the user's: those that may cost less than a bound."""
+        before = sum(table.evaluated for table in tables)
         for table in tables:
             limit = bound if bound == np.inf else bound - self.likelihood.least(table.suspect)
             table.begin(replace(tier, limit=min(tier.limit, limit if limit >= CHEAPEST else -np.inf)))
@@ -179,6 +181,7 @@ class Round:
             if frame is not None:
                 with np.errstate(all="ignore"):
                     table.run(None, frame, self.localization.literals)
+        self.judge.edits += sum(table.evaluated for table in tables) - before
 
     def _by_likelihood(self) -> Iterator[list[Table]]:
         """First those that make a gradient of the wrong shape, that no right gradient depends on, that make something
@@ -209,6 +212,8 @@ class Round:
         """The likeliest edit that sets everything right, else the one that sets most right."""
         several = not self._raises and not (are_solved(self.alone) or are_solved(self.settled))
         for tier in tiers:
+            if tier.deep and self.judge.is_late:
+                break
             found = None
             measured = (group for group in self.groups if any(self._is_measured(t.suspect) for t in group))
             for tables in islice(measured, 1) if tier.deep else self.groups:
@@ -266,7 +271,7 @@ class Round:
         """The likeliest edit of a tier that sets everything right, if it is likelier than what was found."""
         tables = [t for t in tables if not tier.deep or self._is_measured(t.suspect)]
         places = (0.0 if t.suspect.site.is_update else self.likelihood.of_place(t.suspect) for t in tables)
-        cheapest = min(places, default=0.0)
+        cheapest, self._rivals = min(places, default=0.0), RIVALS
         for each in tier.divided():
             part = replace(each, limit=min(each.limit, cost_of(found) - cheapest))
             if part.limit <= max(0.0, part.above):

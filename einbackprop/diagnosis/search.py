@@ -65,6 +65,7 @@ class Search:
             version = given.changed([change for other in rest for change in other.changes])
             if self.judge.works(version):  # what came after made it needless
                 found, self.version = rest, version
+                localization = Localization(self.judge.first, version)
         return found, first, localization
 
 

@@ -182,6 +182,8 @@ class Table:
         assert trial.code is not None
         try:
             made = eval(trial.code, names)
+        except EndlessError:
+            return False
         except Exception as error:  # an edit may do anything; what a signal handler raises is not its doing
             if is_deep(error) and is_from_outside(error):
                 raise

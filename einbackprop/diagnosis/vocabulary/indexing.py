@@ -186,7 +186,7 @@ def other_slice(expression: Expression) -> Iterator[Edit]:
         node = place.node
         items = entries(node.slice) if isinstance(node, ast.Subscript) else []
         for at, item in enumerate(items):
-            for text in SLICES if isinstance(item, ast.Slice) else ():
+            for text in SLICES[len(items) == 1 :] if isinstance(item, ast.Slice) else ():  # x[:] is x
                 new = subscript(node.value, joined([*items[:at], sliced(text), *items[at + 1 :]]))
                 yield expression.edit(place, new, 1.4, "{} is needed, not {}", new, place)
             if len(items) > 1:

@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import Any
 
 from einbackprop.core.collecting import grouped
-from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kinds, Place
+from einbackprop.diagnosis.vocabulary.expression import REDUCTIONS, Edit, Expression, Kinds, Place
 from einbackprop.diagnosis.vocabulary.hand import NEAREST
 from einbackprop.diagnosis.vocabulary.trees import attribute, call, held_number, parsed
 
@@ -145,6 +145,7 @@ def names_for(expression: Expression, place: Place) -> Iterator[tuple[str, float
     is_constant = held_number(place.node) is not None
     is_number = text in hand.sizes or is_constant
     is_base = isinstance(place.parent, ast.Subscript) and place.field == "value"
+    is_reduced = isinstance(place.parent, ast.Call) and expression.called(place.parent) in REDUCTIONS
     is_object = text in hand.others
     pool = (*expression.bound, *hand.shapes, *hand.others) if not is_length(place) else ()
     if is_idle(expression, place):
@@ -156,7 +157,7 @@ def names_for(expression: Expression, place: Place) -> Iterator[tuple[str, float
     if isinstance(place.node, ast.Name) and text not in (*expression.known, *expression.bound, hand.numpy):
         yield from ((size, 1.0 + 0.5 * unlikeness(size, text) + NEAREST * n) for n, size in enumerate(hand.sizes))
     for rank, name in enumerate((*hand.others, *pool) if is_object else pool):
-        apart = shape_cost(shape, hand.shapes.get(name)) + 1.2 * (is_number and not is_base)
+        apart = shape_cost(shape, hand.shapes.get(name)) + 1.2 * (is_number and not (is_base or is_reduced))
         apart += 1.0 * (is_base and isinstance(parsed(name), ast.Subscript))  # x[t][t]
         apart += 0.0 if is_object or (is_base and is_number) else 0.6 * (name in hand.others)
         apart = min(apart, 0.2) if name in hand.unused else apart  # it was read where another name stands now

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from itertools import permutations
 from typing import Any
 
 from einbackprop.diagnosis.vocabulary.expression import REDUCTIONS, Edit, Expression, Kinds, Place, axes
@@ -26,14 +27,16 @@ KIN = (
     ("triu", "tril"), ("sqrt", "square"), ("cumsum", "sum"), ("cumsum", "cumprod"), ("abs", "sign"), ("sum", "prod"),
     ("logical_and", "logical_or"), ("greater", "less"), ("greater", "greater_equal"), ("less", "less_equal"),
     ("argsort", "sort"), ("hstack", "vstack"), ("add", "subtract"), ("multiply", "divide"), ("kron", "outer"),
-    ("empty", "zeros"), ("empty_like", "zeros_like"),
+    ("empty", "zeros"), ("empty_like", "zeros_like"), ("mean", "max"),
 )  # fmt: skip
 """Functions that people take for one another."""
-USUAL = frozenset((
-    ("mean", "sum"), ("max", "min"), ("min", "max"), ("argmax", "argmin"), ("argmin", "argmax"), ("empty", "zeros"),
-    ("empty_like", "zeros_like"),
-))  # fmt: skip
-"""Those that are taken most, each with what was meant."""
+COSTS = {
+    **dict.fromkeys(permutations(("max", "min"), 2), 0.8), **dict.fromkeys(permutations(("argmax", "argmin"), 2), 0.8),
+    **dict.fromkeys(permutations(("maximum", "minimum"), 2), 0.8), ("mean", "sum"): 1.0, ("empty", "zeros"): 1.0,
+    ("empty_like", "zeros_like"): 1.0,
+}  # fmt: skip
+"""What those cost that are taken most, each with what was meant: of two opposite ones less than a sign, which would
+make the one of what is negated of the other."""
 UNWRITTEN = frozenset({"empty", "empty_like"})
 """Functions that give memory as it was found: other numbers in each run."""
 
@@ -85,7 +88,7 @@ def kin(expression: Expression) -> Iterator[Edit]:
                 if other in UNWRITTEN:
                     continue
                 new = ast.Call(attribute(node.func.value, other), node.args, node.keywords)
-                cost = 1.0 if (called, other) in USUAL else 1.15 if other == "mean" else 1.4
+                cost = COSTS.get((called, other), 1.15 if other == "mean" else 1.4)
                 yield expression.edit(place, new, cost, "{} is needed, not {}", other, called)
 
 
