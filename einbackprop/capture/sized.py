@@ -140,14 +140,15 @@ def dimension_of_samples(sight: Sight) -> Axis | None:
     It is the one that the user's word for a size says. Else samples are what labels are given for; else what an array
     called as data are has, and none called as weights are; else what goes through the computation from value to value
     while the features change; else what a loop goes through. A dimension that an argument maps to itself (a
-    recurrent layer), or along which one is stretched (a bias), is none of samples, and no time is.
+    recurrent layer), or along which one is stretched (a bias), or that buffers alone have, is none of samples, and no
+    time is.
     """
     for names in (sight.inputs, sight.values):
         for name in names:
             for axis in sight.values[name]:
                 if axis.root().name in BATCH_NAMES and not axis.is_unit:
                     return axis.root()
-    features = broadcast_along(sight) | meeting_themselves(sight) | weighted(sight)
+    features = broadcast_along(sight) | meeting_themselves(sight) | weighted(sight) | of_buffers(sight)
     features |= {axis for axis in sight.order if axis.name in TIME_NAMES or axis.sources() & {*sight.times}}
     for name in sight.inputs:
         if sight.is_counting(name) and sight.values[name]:
@@ -201,6 +202,13 @@ def weighted(sight: Sight) -> set[Axis]:
     """The dimensions of what is called weights and has several."""
     called = (name for name in sight.inputs if MATRICES.fullmatch(sight.labels.get(name, "")))
     return {axis for name in called if len(sight.dimensions(name)) > 1 for axis in sight.dimensions(name)}
+
+
+def of_buffers(sight: Sight) -> set[Axis]:
+    """The dimensions of arguments that are zeros, to which gradients are added, that no other argument has."""
+    zeros = {name for name in sight.inputs if name in sight.concrete and not np.any(sight.concrete[name])}
+    others = {axis for name in sight.inputs if name not in zeros for axis in sight.dimensions(name)}
+    return {axis for name in zeros for axis in sight.dimensions(name)} - others
 
 
 def meeting_themselves(sight: Sight) -> set[Axis]:

@@ -58,13 +58,14 @@ class User:
         tried = () if self.chance else salts(rng, self.samples)
         runs = [run for salt in tried if (run := self._disturbed(state, salt)) is not None]
         answers = {}
+        coarsest = max((_eps(leaf) for _, leaf in leaves(state) if isinstance(leaf, np.ndarray)), default=0.0)
         for target in targets:
             value = exact.values.get(target.name)
             values = _shaped(value, target.shape)
             moved = [_shaped(run.values.get(target.name), target.shape) for run in runs]
             if not moved:  # by chance, or the code refuses subclasses: one rounding of the largest entry
                 moved = [values + AMPLIFICATION * _eps(value) * np.abs(values).max(initial=0.0)]
-            answers[target.name] = Returned(values, np.array(moved), _eps(value))
+            answers[target.name] = Returned(values, np.array(moved), _eps(value), coarsest=coarsest)
         return self._with_narrow(answers, state, rng)
 
     def _with_narrow(

@@ -56,13 +56,14 @@ class Returned:
 
     `values` has the array's shape, in float64; `disturbed` are the values of the noisy runs, of
     shape (runs, *shape); `eps` is that of the dtype that was returned, or of a narrower one on the way, whose noise in
-    each entry is `rough`.
+    each entry is `rough`; `coarsest` is that of the narrowest dtype of what goes in, by which noisy runs are disturbed.
     """
 
     values: np.ndarray
     disturbed: np.ndarray
     eps: float
     rough: np.ndarray | None = None
+    coarsest: float = 0.0
 
     @property
     def plain(self) -> np.ndarray:
@@ -229,8 +230,9 @@ def _is_blind(reference: Reference, yours: Returned, probes: list[_Probe]) -> bo
 def _scale(yours: Returned, probes: list[_Probe]) -> float:
     """The size of the largest entry, or of what cancels in it: a gradient that is zero for every value has a scale."""
     entries = [p for p in probes if p.index is not None]
+    one = MARGIN * max(yours.eps, yours.coarsest)
     largest, cancelling = (max((size for size in sizes if np.isfinite(size)), default=0.0) for sizes in (
-        [abs(p.reference.value) for p in entries], [p.yours.error / (MARGIN * yours.eps) for p in entries]))
+        [abs(p.reference.value) for p in entries], [p.yours.error / one for p in entries]))
     return largest if largest > ZERO * cancelling else cancelling
 
 

@@ -67,6 +67,8 @@ def match(
     found = [(path, leaf) for path, leaf in leaves(result) if _is_value(leaf)]
     if len(found) == len(targets) + 1 and _is_loss(found[0], loss):
         found = found[1:]
+    if len(found) > len(targets) == sum(leaf is not None for _, leaf in found):  # what has none, such as a mask
+        found = [(path, leaf) for path, leaf in found if leaf is not None]
     if len(targets) == 1 and len(found) != 1 and _is_plain_list(result):
         with contextlib.suppress(ValueError):  # lists that are no rectangle are no array
             found = [((), np.array(result, dtype=float))]
@@ -92,6 +94,11 @@ def _by_key(found: Found, targets: Sequence[Target]) -> Matching:
         else:
             matching.values[target.name] = leaf
             left.remove(target)
+    unnamed = [(path, leaf) for path, leaf in found if leaf is not None and not _has_name(path)]
+    if [np.shape(leaf) for _, leaf in unnamed] == [target.shape for target in left]:  # beside a dict of the others
+        matching.values |= {target.name: leaf for target, (_, leaf) in zip(left, unnamed, strict=True)}
+        matching.extra = [one for one in matching.extra if one not in {label("", path) for path, _ in unnamed}]
+        left = []
     matching.missing = [target.name for target in left]
     return matching
 
@@ -102,17 +109,27 @@ def _has_name(path: Path) -> bool:
 
 def _target_of(path: Path, targets: Sequence[Target]) -> Target | None:
     """The target with the same path but for the decoration of its keys, else with that name, else the only one that
-    ends with it: ``net.p['W1']`` for ``W1``.
+    ends with it: ``net.p['W1']`` for ``W1``, ``net.weights[0]`` for ``grad_weights[0]``.
     """
     for target in targets:
         if path == target.key or (path and _agree(path, target.key)):
             return target
-    names = [step for step in path if isinstance(step, str)]
-    candidates = naming.gradient_of(names[-1]) if names else ()
-    by_name = {target.name: target for target in targets}
-    ends = [target.path[-1] for target in targets]
-    by_end = {target.path[-1]: target for target in targets if ends.count(target.path[-1]) == 1}
-    return next((known[name] for known in (by_name, by_end) for name in candidates if name in known), None)
+    if not _has_name(path):
+        return None
+    name, *places = _end_of(path)
+    candidates = naming.gradient_of(name)
+    by_name = {(target.name,): target for target in targets}
+    ends = [_end_of(target.path) for target in targets]
+    by_end = {end: target for end, target in zip(ends, targets, strict=True) if ends.count(end) == 1}
+    tables = (by_end, by_name) if places else (by_name, by_end)
+    found = (table.get((one, *(places if table is by_end else ()))) for table in tables for one in candidates)
+    return next((target for target in found if target is not None), None)
+
+
+def _end_of(path: Path) -> tuple[Any, ...]:
+    """The last name in a path, and what stands after it: ``("weights", 0)`` of ``net.weights[0]``."""
+    last = max((n for n, step in enumerate(path) if isinstance(step, str)), default=0)
+    return tuple(path[last:])
 
 
 def _agree(path: Path, key: Path) -> bool:

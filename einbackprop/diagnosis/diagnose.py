@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import permutations
@@ -41,6 +41,8 @@ from einbackprop.world import Raised
 
 STATES = 3
 LOCAL = "That is right at sizes such as yours, and not at larger ones."
+GUARD = 1e-4
+"""A constant that is larger is none that keeps a divisor from being zero."""
 CARRIED = "what a loop carries from one round to the next"
 UPDATES: Mapping[type[ast.operator], str] = {ast.Add: "added to", ast.Sub: "subtracted from"}
 
@@ -54,8 +56,10 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     larger = list(experiments_at_larger_sizes(case, seed))
     for experiment in (*experiments, *larger):
         allow_for_differences(experiment, case.wrong)
-    sharpen([*experiments, *larger], case)
     version = Version(case.user.loss.world)
+    if has_own_guard(experiments[0], version):
+        case = replace(case, is_guarded=True)
+    sharpen([*experiments, *larger], case)
     if case.user.random and not is_settled(experiments[0], version):
         return Diagnosis()
     roles = Roles(case.cotangents(experiments[0].state), experiments[0].truth)
@@ -84,6 +88,20 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     findings = with_formulas(told, version.of_texts(texts), texts, case, follows)
     wrong = {suspect.site.place for suspect in after.suspects} if after.wrong else set()
     return Diagnosis(findings, follows, frozenset(wrong))
+
+
+def has_own_guard(experiment: Experiment, version: Version) -> bool:
+    """Whether a small number stands in the code of the gradients and none such in that of the loss, as in
+    ``-1 / (p + 1e-8)``: what is right is off by more than rounding then."""
+    def small(run: Callable[[], object]) -> set[float]:
+        seen = Recording()
+        with version.watched_by(seen):
+            run()
+        functions = {id(site.function): site.function for site in seen.made_by}.values()
+        values = (node.value for function in functions for node in ast.walk(function) if isinstance(node, ast.Constant))
+        return {value for value in values if isinstance(value, float) and 0 < value <= GUARD}
+
+    return bool(small(experiment.run) - small(experiment.keeps_loss))
 
 
 def is_settled(experiment: Experiment, version: Version) -> bool:

@@ -333,6 +333,7 @@ OWN: dict[str, Callable[[World, ModuleType], Names]] = {
     "gc": idle("disable", "enable", "freeze", "unfreeze", "set_threshold", "set_debug"),
     "threading": threading_names, "resource": idle("setrlimit"),
     "atexit": lambda *_: {"register": same, "unregister": nothing},
+    **dict.fromkeys(("pdb", "ipdb"), idle("set_trace", "post_mortem", "pm", "run", "runcall")),
     "locale": lambda _, module: {"setlocale": lambda category, locale=None: module.setlocale(category)},
     "signal": refused("signal", "setitimer", "alarm", "siginterrupt", "set_wakeup_fd", "pthread_sigmask"),
     "subprocess": refused("Popen", "run", "call", "check_call", "check_output", "getoutput", "getstatusoutput"),

@@ -105,7 +105,8 @@ def is_phrase(expression: Expression, node: ast.expr) -> bool:
 
 
 def regrouped(expression: Expression) -> Iterator[Edit]:
-    """Parentheses elsewhere: ``(a - b) * c`` for ``a - b * c``, ``a / (b * c)`` for ``a / b * c``."""
+    """Parentheses elsewhere: ``(a - b) * c`` for ``a - b * c``, ``a / (b * c)`` for ``a / b * c``, ``1 - y ** 2`` for
+    ``(1 - y) ** 2``."""
     for place in expression.products:
         node = place.node
         if isinstance(node.right, ast.BinOp) and strength(node.op) and strength(node.right.op):
@@ -119,8 +120,9 @@ def regrouped(expression: Expression) -> Iterator[Edit]:
 
 
 def strength(operator: ast.operator) -> int:
-    """How much an operator binds: sums 1, products 2; 0 for others."""
-    return 1 if isinstance(operator, SUMS) else 2 if isinstance(operator, PRODUCTS) else 0
+    """How much an operator binds: sums 1, products 2, powers 3; 0 for others."""
+    kinds = (SUMS, PRODUCTS, ast.Pow)
+    return next((n for n, kind in enumerate(kinds, 1) if isinstance(operator, kind)), 0)
 
 
 def reordered_and_transposed(expression: Expression) -> Iterator[Edit]:

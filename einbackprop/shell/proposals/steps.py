@@ -25,7 +25,7 @@ from einbackprop.core.visible import numberless
 from einbackprop.world.ownership import is_users_class
 
 from .arguments import LONGEST, united
-from .candidates import FALLING
+from .candidates import FALLING, LOSS
 from .definitions import GRADIENTS
 from .invention import Term
 from .measures import Measure
@@ -201,7 +201,8 @@ class Step:
             if (_is_real(old) or type(old) is int) and _is_real(new) and np.shape(old) == np.shape(new):
                 with np.errstate(all="ignore"):  # a training that diverged
                     change = np.asarray(new, float) - np.asarray(old, float)
-                if np.isfinite(change).all():
+                is_total = not np.shape(old) and LOSS.search(re.findall(r"\w+", text)[-1])  # loss += …
+                if np.isfinite(change).all() and not is_total:
                     found.append(Changed(text, np.asarray(old, float), change))
         return tuple(found)
 
