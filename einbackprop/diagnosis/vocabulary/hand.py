@@ -26,6 +26,8 @@ MOST_ARRAYS, MOST_SIZES, MOST_FUNCTIONS, MOST_OBJECTS, MOST_SCALARS = 44, 20, 8,
 Shape = tuple[int, ...]
 NEAREST, UNUSED = 0.01, 0.5
 """What each step further away costs among the names at hand; how much less, one that nothing else reads."""
+ALIKE = 0.25
+"""How unlike two names are, at most, that differ by a letter."""
 ENTRIES, MOST, LONG = 4, 24, 60
 """Entries of a list, and of a dict or an object, that are looked at; others are where the code spells them."""
 
@@ -173,7 +175,8 @@ def hand_of(
     apart = {text: min((abs(line - (at or line)) for line in lines.get(text, ())), default=0) for text in arrays}
     subscripts = (node for node in spelled.values() if isinstance(node, ast.Subscript))
     entered = {ast.unparse(node.value) for node in subscripts if is_entry(node)}
-    order = {text: (text not in spelled, not is_beside(text, entered), text not in unused,
+    order = {text: (text not in spelled, not (is_beside(text, entered) or is_sibling(text, spelled, arrays)),
+                    text not in unused,
                     is_far(text, spelled, arrays, wanted), apart[text]) for text in arrays}  # fmt: skip
     near = sorted(arrays, key=order.__getitem__)[:MOST_ARRAYS]
     numbers = {text: held for text, held in every.items() if is_real_number(held)}
@@ -239,6 +242,28 @@ def is_beside(text: str, entered: Collection[str]) -> bool:
     may have been the only one to spell this one."""
     node = parsed(text)
     return isinstance(node, ast.Subscript) and is_entry(node) and ast.unparse(node.value) in entered
+
+
+@lru_cache(maxsize=8192)
+def unlikeness(one: str, two: str) -> float:
+    """How unlike two names are, from 0 to 1, by what they begin and end with.
+
+    >>> unlikeness("dW1", "dW2") < unlikeness("dW1", "x")
+    True
+    """
+    shorter = min(len(one), len(two))
+    start = next((n for n in range(shorter) if one[n] != two[n]), shorter)
+    end = next((n for n in range(shorter - start) if one[-1 - n] != two[-1 - n]), shorter - start)
+    apart = 1 - 2 * (start + end) / (len(one) + len(two))
+    by_a_letter = shorter > 1 and max(len(one), len(two)) - start - end == 1
+    return min(apart, 0.25) if by_a_letter else apart
+
+
+def is_sibling(text: str, spelled: Collection[str], arrays: Mapping[str, Shape]) -> bool:
+    """Whether an attribute that the code does not spell is called almost as one of that shape that it spells:
+    ``self.Wv`` beside ``self.Wk``. The line that is wrong may have been the only one to spell it."""
+    return isinstance(parsed(text), ast.Attribute) and any(
+        arrays.get(other) == arrays[text] and unlikeness(text, other) <= ALIKE for other in spelled)
 
 
 def is_far(text: str, spelled: Collection[str], arrays: Mapping[str, Shape], wanted: Shape | None) -> bool:

@@ -2,13 +2,13 @@
 
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from itertools import combinations
 from typing import Any
 
 from einbackprop.core.collecting import grouped
 from einbackprop.diagnosis.vocabulary.expression import REDUCTIONS, Edit, Expression, Kinds, Place
-from einbackprop.diagnosis.vocabulary.hand import NEAREST
+from einbackprop.diagnosis.vocabulary.hand import NEAREST, unlikeness
 from einbackprop.diagnosis.vocabulary.trees import attribute, call, held_number, parsed
 
 IDLE: Mapping[type[Any], tuple[int, ...]] = {
@@ -211,21 +211,6 @@ def shape_cost(mine: tuple[int, ...] | None, other: tuple[int, ...] | None) -> f
     if len(mine) != len(other):
         return 0.7
     return 0.4 * sum(one != two for one, two in zip(mine, other, strict=True)) / max(len(mine), 1)
-
-
-@lru_cache(maxsize=8192)
-def unlikeness(one: str, two: str) -> float:
-    """How unlike two names are, from 0 to 1, by what they begin and end with.
-
-    >>> unlikeness("dW1", "dW2") < unlikeness("dW1", "x")
-    True
-    """
-    shorter = min(len(one), len(two))
-    start = next((n for n in range(shorter) if one[n] != two[n]), shorter)
-    end = next((n for n in range(shorter - start) if one[-1 - n] != two[-1 - n]), shorter - start)
-    apart = 1 - 2 * (start + end) / (len(one) + len(two))
-    by_a_letter = shorter > 1 and max(len(one), len(two)) - start - end == 1
-    return min(apart, 0.25) if by_a_letter else apart
 
 
 KINDS: Kinds = {
