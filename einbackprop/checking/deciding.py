@@ -240,6 +240,11 @@ def _stale(
         if not np.isin(np.abs(get(drawing.own, path)), (0, 1)).all():  # labels and masks, and a buffer of zeros
             state = history[min(accused)][0][0].state
             stale[path] = trial.user.differing(state, drawing.with_idle_redrawn(state, [path])) & accused
+    beside = {path: names for path, names in stale.items() if _is_beside_read(path, drawing)}
+    if names := set[str]().union(*beside.values()):  # of a run before, they are right for the values of that run
+        own = [target for target in trial.targets if target.name in names]
+        right = right_among(trial.user, drawing, [Draw(drawing.own, False)], own)
+        stale |= {path: names & right.keys() for path, names in beside.items()}
     doubted = set().union(*stale.values())
     if not doubted:
         return set(), []
@@ -248,6 +253,12 @@ def _stale(
                "not: left from an earlier run? Compute it where the gradients are computed, as in "
                "backward(forward(W, X), Y)")
     return doubted, [Finding(message)]
+
+
+def _is_beside_read(path: Path, drawing: Drawing) -> bool:
+    """Whether an array lies in a dict or a list beside one that the loss reads: another name may be meant."""
+    read = {other[:-1] for other in (*drawing.parameters, *drawing.data, *drawing.kept)}
+    return len(path) > 1 and not isinstance(path[-1], Attribute) and path[:-1] in read
 
 
 def _holder(path: Path) -> Path:

@@ -126,6 +126,8 @@ def draw(values: np.ndarray, kept: Role, rng: np.random.Generator) -> np.ndarray
     elif kept.kind == "increasing":
         drawn = np.sort(rng.normal(size=shape)) + np.arange(len(values)) / len(values)
         drawn = (drawn - drawn[0] + rng.uniform(0.5, 1.0) if values[0] > 0 else drawn) * kept.scale
+        if values[0] > 0 and values[-1] < 1:  # probabilities, or times within a unit
+            drawn = np.sort(rng.uniform(0.02, 0.98, shape))
     elif kept.kind == "real" or len(set(shape)) != 1:  # no square any more, at other sizes
         drawn = rng.normal(0.0, spread(shape), shape) * _fitting(kept.scale, shape)
     elif kept.kind == "orthogonal":
@@ -299,11 +301,16 @@ class Drawing:
         return value(self.functions[0], moved)
 
     def _leaves_range(self, state: Any, index: int) -> bool:
-        """Whether the loss is not made for negative entries of a parameter of which the user's has none.
+        """Whether the loss is not made for negative entries of a parameter of which the user's has none, or for entries
+        above 1, if its entries are all below.
 
         They are clipped one by one. Or it is singular at zero from above alone, as a logarithm with a guard.
         """
         path = self.parameters[index]
+        above = get(state, path) > 1
+        if above.any() and get(self.own, path).max() < 1 and not self._change(
+                state, path, lambda array: np.where(above, 1.3 * array, array)):  # fmt: skip
+            return True
         if self._change(state, path, lambda array: np.where(array < 0, 1.3 * array, array)) == 0:
             return bool(np.any(get(state, path) < 0))
         usual = SINGULAR * abs(self._change_near(path, 1.0))

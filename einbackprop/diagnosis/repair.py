@@ -27,7 +27,7 @@ from einbackprop.diagnosis.localization import STEPS, Localization, shift_of
 from einbackprop.diagnosis.suspects import Suspect
 from einbackprop.diagnosis.trying import Allowance, Table, Tier, Trial, Trying, are_solved, fits, joint
 from einbackprop.diagnosis.versions import Change, Version
-from einbackprop.diagnosis.vocabulary import Edit, Hand, statement_edits
+from einbackprop.diagnosis.vocabulary import Edit, statement_edits
 
 TIERS = (Tier(-np.inf, 2.2), Tier(2.2, np.inf), Tier(-np.inf, np.inf, deep=True))
 """Edits are tried in this order: the next where none of those before is right."""
@@ -108,16 +108,18 @@ class Round:
         return [*self._covering(is_settled=True)]
 
     @cached_property
-    def in_loops(self) -> list[Table]:
-        """A statement of each loop in which some reach everything that is wrong, and no value of theirs would do: the
-        loop may have a round too few or too many."""
+    def blocks(self) -> list[tuple[ast.stmt, Table]]:
+        """The loops in which statements reach everything that is wrong, and no value of theirs would do, since there
+        may be a round too few or too many, and the conditions in their functions; each with such a statement."""
         known = {t.suspect.site for t in (*self.alone, *self.settled)}
-        found: dict[int, Suspect] = {}
+        found: dict[int, tuple[ast.stmt, Suspect]] = {}
         for suspect in self.localization.suspects:
-            loops = (one for one in self.version.around(suspect.site) if isinstance(one, LOOPS))
-            if self.wrong <= suspect.reach and suspect.site not in known:
-                found |= {id(loop): suspect for loop in loops if id(loop) not in found}
-        return [self._table(suspect) for suspect in dict.fromkeys(found.values())]
+            if self.wrong <= suspect.reach:
+                around = self.version.around(suspect.site) if suspect.site not in known else ()
+                blocks: list[ast.stmt] = [one for one in around if isinstance(one, LOOPS)]
+                blocks += [node for node in ast.walk(suspect.site.function) if isinstance(node, ast.If)]
+                found |= {id(block): (block, suspect) for block in blocks if id(block) not in found}
+        return [(block, self._table(suspect)) for block, suspect in found.values()]
 
     def _covering(self, is_settled: bool) -> Iterator[Table]:
         for suspect in self.localization.suspects:
@@ -224,8 +226,8 @@ class Round:
                     found = self._alone(tables, TIERS[1])
             if not tier.deep and cost_of(found) > SETTLED + CHEAPEST:
                 found = self._alone(self.settled, tier, found)
-            if found is None and not tier.deep and not self._raises:
-                found = self._of_loops(tier)
+            if cost_of(found) > TIERS[0].limit and not tier.deep and not self._raises:
+                found = self._of_blocks(tier, found)
             if found is not None:
                 return found
             if several:
@@ -235,11 +237,12 @@ class Round:
                     return found
         return None
 
-    def _of_loops(self, tier: Tier) -> Repair | None:
-        """The likeliest edit of a loop that sets everything right."""
-        self.evaluate(self.in_loops, replace(tier, limit=-np.inf))  # what is at hand there, and no values
-        loops = (repair for repair in self.rewritten(self.in_loops, tier) if isinstance(repair.statement, LOOPS))
-        return self._likelier(sorted(loops, key=lambda repair: repair.cost), None)
+    def _of_blocks(self, tier: Tier, found: Repair | None) -> Repair | None:
+        """The likeliest edit of a loop or of a condition that sets everything right, if it is likelier than what was
+        found."""
+        self.evaluate([table for _, table in self.blocks], replace(tier, limit=-np.inf))  # what is at hand there alone
+        edits = (repair for block, table in self.blocks for repair in self._rewritten(block, table, tier))
+        return self._likelier(islice(sorted(edits, key=lambda repair: repair.cost), RIVALS), found)
 
     def among(self, suspects: Iterable[Suspect]) -> Repair | None:
         """The likeliest edit that sets everything right, of one of some statements."""
@@ -407,12 +410,17 @@ class Round:
 
     def rewritten(self, tables: Sequence[Table], tier: Tier) -> Iterator[Repair]:
         """The edits of whole statements, of which only the whole code can tell."""
-        for statement, site, hand in self._statements(tables):
-            for edit in statement_edits(statement, hand, above=tier.above, limit=tier.limit):
-                change = Change((site.file, site.definition), statement, edit.statements)
-                yield Repair(site, edit, change, edit.cost + self.likelihood.of_forward(site), self.wrong)
+        for statement, table in self._statements(tables):
+            yield from self._rewritten(statement, table, tier)
 
-    def _statements(self, tables: Sequence[Table]) -> Iterator[tuple[ast.stmt, Site, Hand]]:
+    def _rewritten(self, statement: ast.stmt, table: Table, tier: Tier) -> Iterator[Repair]:
+        """The edits of one statement, of what is at hand at a statement in it or beside it."""
+        site, hand = table.suspect.site, table.hand
+        for edit in statement_edits(statement, hand, above=tier.above, limit=tier.limit) if hand is not None else ():
+            change = Change((site.file, site.definition), statement, edit.statements)
+            yield Repair(site, edit, change, edit.cost + self.likelihood.of_forward(site), self.wrong)
+
+    def _statements(self, tables: Sequence[Table]) -> Iterator[tuple[ast.stmt, Table]]:
         """The statements that may be wrong in another way than by an expression, and those around them."""
         seen: set[int] = set()
         for table in tables:
@@ -422,7 +430,7 @@ class Round:
             for statement in (site.statement, *self.version.around(site)):
                 if id(statement) not in seen:
                     seen.add(id(statement))
-                    yield statement, site, table.hand
+                    yield statement, table
 
     def edited(self, table: Table, edit: Edit, mends: frozenset[str]) -> Repair:
         """The edit of the expression of a suspect."""

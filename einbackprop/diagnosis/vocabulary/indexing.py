@@ -8,8 +8,7 @@ from typing import Any
 
 from einbackprop.core.collecting import grouped
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kinds, Place
-from einbackprop.diagnosis.vocabulary.hand import NEAREST
-from einbackprop.diagnosis.vocabulary.operands import unlikeness
+from einbackprop.diagnosis.vocabulary.hand import NEAREST, unlikeness
 from einbackprop.diagnosis.vocabulary.trees import (
     OPERANDS,
     SUMS,

@@ -15,8 +15,7 @@ from einbackprop.diagnosis.vocabulary.compounds import (
 )
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression
 from einbackprop.diagnosis.vocabulary.expressions import expression_edits
-from einbackprop.diagnosis.vocabulary.hand import NEAREST, Hand
-from einbackprop.diagnosis.vocabulary.operands import unlikeness
+from einbackprop.diagnosis.vocabulary.hand import NEAREST, Hand, unlikeness
 from einbackprop.diagnosis.vocabulary.trees import (
     assignment,
     attribute,

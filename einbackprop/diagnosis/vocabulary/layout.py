@@ -121,7 +121,7 @@ def regrouped(expression: Expression) -> Iterator[Edit]:
 
 def strength(operator: ast.operator) -> int:
     """How much an operator binds: sums 1, products 2, powers 3; 0 for others."""
-    kinds = (SUMS, PRODUCTS, ast.Pow)
+    kinds: tuple[tuple[type[ast.operator], ...], ...] = (SUMS, PRODUCTS, (ast.Pow,))
     return next((n for n, kind in enumerate(kinds, 1) if isinstance(operator, kind)), 0)
 
 

@@ -14,9 +14,9 @@ from einbackprop.core.visible import listed
 from einbackprop.diagnosis.vocabulary import indexing, layout, operands, pointwise, scaling
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kind, edits_of
 from einbackprop.diagnosis.vocabulary.expressions import KINDS as EXPRESSION_KINDS
-from einbackprop.diagnosis.vocabulary.hand import NEAREST, Hand
+from einbackprop.diagnosis.vocabulary.hand import NEAREST, Hand, unlikeness
 from einbackprop.diagnosis.vocabulary.insertions import LEAST, MISSING, guarded, inserted
-from einbackprop.diagnosis.vocabulary.operands import shape_cost, unlikeness
+from einbackprop.diagnosis.vocabulary.operands import shape_cost
 from einbackprop.diagnosis.vocabulary.trees import (
     OPERANDS,
     Numbering,

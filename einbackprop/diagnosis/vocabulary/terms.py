@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator
 from einbackprop.core.collecting import grouped
 from einbackprop.core.visible import numberless
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kinds, Place
-from einbackprop.diagnosis.vocabulary.hand import NEAREST
-from einbackprop.diagnosis.vocabulary.operands import numbers, shape_cost, unlikeness
+from einbackprop.diagnosis.vocabulary.hand import NEAREST, unlikeness
+from einbackprop.diagnosis.vocabulary.operands import numbers, shape_cost
 from einbackprop.diagnosis.vocabulary.scaling import with_factor
 from einbackprop.diagnosis.vocabulary.trees import (
     OPERANDS,
