@@ -986,3 +986,60 @@ def test_the_question_is_the_last_place_that_is_edited(tmp_path: Path, capsys: p
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
     assert finding["file"] == str(path)
     assert finding["write"]
+
+
+LABELLED = """\
+import numpy as np
+
+
+def both(E, F, first, second, T):
+    a, b = E[first], F[second]
+    d = a * b - T
+    dE, dF = np.zeros_like(E), np.zeros_like(F)
+    np.add.at(dE, first, d * b)
+    np.add.at(dF, second, d * a)
+    return 0.5 * np.sum(d**2), dE, dF
+
+
+def loss(W, X, y):
+    s = X @ W
+    return (np.log(np.exp(s).sum(axis=1)) - s[np.arange(len(y)), y]).mean()
+
+
+def gradient(W, X, y):
+    p = np.exp(X @ W)
+    p = p / p.sum(axis=1, keepdims=True)
+    p[np.arange(len(y)), y] -= 1
+    return X.T @ p / len(y)
+
+
+def gated(w, x, bound=1.0):
+    return np.maximum(0.0, w @ x + bound)
+
+
+def gated_gradient(w, x, bound=1.0):
+    if w @ x + bound <= 0:
+        return np.zeros_like(w)
+    return x
+"""
+
+
+@pytest.mark.parametrize(("right", "wrong", "write"), [
+    ("dF, second, d * a", "dF, first, d * a", "np.add.at(dF, second, d * a)"),
+    ("p[np.arange(len(y)), y] -= 1", "p[:, y] -= 1", "p[np.arange(len(y)), y] -= 1"),
+    ("if w @ x + bound <= 0", "if w @ x + bound >= 0", "if w @ x + bound < 0:"),
+    ("p = p / p.sum(axis=1, keepdims=True)", "p = p / (p.sum(axis=1, keepdims=True) + 1e-9) ** 2",
+     "p = p / (p.sum(axis=1, keepdims=True) + 1e-9)"),
+])  # fmt: skip
+def test_labels_conditions_and_guards_of_gradients_alone(right: str, wrong: str, write: str) -> None:
+    text, rng = LABELLED.replace(right, wrong), np.random.default_rng(4)
+    module, y = module_of(text, "labelled"), np.array([2, 0, 1, 1, 3])
+    E, F, T = (rng.normal(size=(4, 3)) for _ in range(3))
+    if "second" in right:
+        report = check(module.both, E, F, y[:4], y[1:], T, wrt=(0, 1))
+    elif "bound" in right:
+        report = check(module.gated, module.gated_gradient, rng.normal(size=3), rng.normal(size=3))
+    else:
+        report = check(module.loss, module.gradient, rng.normal(size=(3, 4)), rng.normal(size=(5, 3)), y)
+    (finding,) = found_in(report)
+    assert (finding.line, finding.write) == (line_of(text, wrong), write)

@@ -243,14 +243,16 @@ def hiding(program: Program, parameters: Mapping[str, str]) -> list[str]:
         found.append(f"{listed(square)} {are} square, so that no shape shows a missing transpose")
     units = {i for declared in program.inputs if declared.ref.name in parameters for i in declared.ref.indices}
     batch = program.dimension(program.samples) if program.samples else None
-    return found + (_batch(program, batch) if batch is not None and not units & set(batch.letters) else [])
+    return found + (_batch(program, batch, units) if batch is not None and not units & set(batch.letters) else [])
 
 
-def _batch(program: Program, batch: Dimension) -> list[str]:
+def _batch(program: Program, batch: Dimension, units: Collection[str]) -> list[str]:
+    """What a batch's size hides, beside ``units``, the letters of what gradients are taken of."""
     letter = batch.letters[0]
     if batch.size == 1:
         return [f"the batch is of 1 ({letter}=1), so that nothing shows whether it is summed over"]
-    same = [d.letters[0] for d in program.dimensions if d is not batch and d.size == batch.size]
+    layers = (program.dimension(i) for i in sorted(units))
+    same = list(dict.fromkeys(layer.letters[0] for layer in layers if layer.size == batch.size))
     if same:
         return [f"the batch is as large as a layer ({'='.join([letter, *same])}={batch.size}), so that one axis can "
                 "stand for the other"]

@@ -17,7 +17,7 @@ import numpy as np
 
 from einbackprop.checking.answers import stretches
 from einbackprop.diagnosis.blocks import compared_in, targets_of
-from einbackprop.diagnosis.experiments import Array, Both, Experiment, Gradients, Made, Shift, flat, stacked
+from einbackprop.diagnosis.experiments import Array, Both, Experiment, Gradients, Made, Put, Shift, flat, stacked
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.jacobians import jacobian
 from einbackprop.diagnosis.recording import Recording, is_handed_on
@@ -163,7 +163,12 @@ class Localization:
         return next((m.first for m in sorted(new, key=lambda m: -m.first) if self.is_trusted(m.site)), 0)
 
     def _moves_loss(self, made: Made) -> bool:
-        with self.version.watched_by(Shift({made.site: self._nudge(made)})):
+        """Whether the loss is another one where a little is added to what a statement makes; where labels that it makes
+        are in another order, since no index is a little more."""
+        whole = made.whole
+        is_index = isinstance(whole, np.ndarray) and whole.ndim and whole.dtype.kind in "iu"
+        moved = Put(made.site, [np.roll(whole, 1)]) if is_index else Shift({made.site: self._nudge(made)})
+        with self.version.watched_by(moved):
             return not self.experiment.keeps_loss()
 
     def reach(self, made: Made) -> frozenset[str] | None:

@@ -25,6 +25,7 @@ from einbackprop.core.program import Contract, Dimension, Equation, Input, Opaqu
 from einbackprop.core.progress import contained
 from einbackprop.core.records import dataclass
 from einbackprop.core.source import statements_of
+from einbackprop.core.visible import listed
 from einbackprop.derivation.accumulation import as_loss, vjp
 from einbackprop.diagnosis.cases import Place
 from einbackprop.diagnosis.cotangents import Cotangents
@@ -278,8 +279,10 @@ def reviewed(
     doubted = compared.right & left - misshapen
     told = dict.fromkeys(found.targets, found.sentence)
     read = Review(trace=traced, cotangents=compared.cotangents, doubted=doubted, is_cut=found is cut)
-    if not compared.wrong <= left or not (told or is_faithful(compared, values)):
-        return replace(read, note="lines are not judged: what was read does not show the same gradients as wrong")
+    apart = sorted(compared.wrong - left)
+    if apart or not (told or is_faithful(compared, values)):
+        others = f"{listed(apart)} would be wrong" if apart else "they do not give the gradients that were returned"
+        return replace(read, note=f"lines are not judged: as they were read, {others}")
 
     @cache
     def lines(at: frozenset[Place] | None) -> Lines:

@@ -26,6 +26,8 @@ MOST_ARRAYS, MOST_SIZES, MOST_FUNCTIONS, MOST_OBJECTS, MOST_SCALARS = 44, 20, 8,
 Shape = tuple[int, ...]
 NEAREST, UNUSED = 0.01, 0.5
 """What each step further away costs among the names at hand; how much less, one that nothing else reads."""
+MOST_MASK = 200
+"""Entries of an array that are looked at to know a mask."""
 ALIKE = 0.25
 """How unlike two names are, at most, that differ by a letter."""
 ENTRIES, MOST, LONG = 4, 24, 60
@@ -61,7 +63,7 @@ class Hand:
     phrases : tuple of ast.expr
         What the function has as terms and factors elsewhere, names aside.
     masks : frozenset of str
-        The arrays of booleans: no function gave or took them, so that they have no derivative.
+        The arrays of booleans, or of zeros and ones: no function gave or took them, so that they have no derivative.
     makes_object : bool
         Whether the statement makes an object of the user's, such as a node of a graph, and no number.
     scalars : tuple of str
@@ -196,13 +198,18 @@ def hand_of(
         wanted,
         unused,
         tuple(sorted(phrases(code), key=lambda phrase: abs(phrase.lineno - (at or phrase.lineno)))),
-        frozenset(text for text in near if is_array(every.get(text)) and every[text].dtype.kind == "b"),
+        frozenset(text for text in near if is_mask(every.get(text))),
         {text: taken_by(function.__code__, function.__defaults__ or ()) for text, function in own.items()},
         scalars=tuple(sorted(floating(numbers, variables), key=lambda text: text not in spelled)[:MOST_SCALARS]),
         words=tuple(words_of(own.values(), every.values())),
         labels=tuple(text for text in near if len(arrays[text]) == 1 and is_of_whole_numbers(every.get(text)))[:FEW],
         products=tuple(text for text, names in products(code).items() if names <= numbers.keys())[:FEW],
     )
+
+
+def is_mask(held: Any) -> bool:
+    """Whether a value is an array of booleans, or of zeros and ones."""
+    return is_array(held) and (held.dtype.kind == "b" or {*held.ravel()[:MOST_MASK]} == {0, 1})
 
 
 def is_of_whole_numbers(held: Any) -> bool:

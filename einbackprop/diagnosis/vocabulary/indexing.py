@@ -193,6 +193,25 @@ def other_slice(expression: Expression) -> Iterator[Edit]:
                 yield expression.edit(place, new, 1.9, "the index {} is too much", item)
 
 
+def paired(expression: Expression) -> Iterator[Edit]:
+    """One entry of each row, ``p[np.arange(N), y]``, for the columns ``p[:, y]`` of all rows; or the other way round.
+    """
+    for place in expression.places:
+        items = entries(place.node.slice) if isinstance(place.node, ast.Subscript) else []
+        labels = [item for item in items if ast.unparse(item) in expression.hand.labels]
+        for at, item in enumerate(items if len(items) > 1 else ()):
+            others: list[ast.expr] = []
+            if labels and isinstance(item, ast.Slice) and not (item.lower or item.upper or item.step):
+                counts = [size for size in expression.hand.sizes if expression.hand.is_count(size)][:FEW]
+                lengths = [parsed(size) for size in counts] + [call(parsed("len"), [label]) for label in labels]
+                others = [call(expression.function("arange"), [length]) for length in lengths]
+            elif expression.called(item) == "arange":
+                others = [ast.Slice()]
+            for rank, other in enumerate(others):
+                new = subscript(place.node.value, joined([*items[:at], other, *items[at + 1 :]]))
+                yield expression.edit(place, new, 1.2 + NEAREST * rank, "{} is needed, not {}", new, place)
+
+
 def index_too_many(expression: Expression) -> Iterator[Edit]:
     """The whole where an entry or a part stands."""
     for place in expression.places:
@@ -366,5 +385,5 @@ KINDS: Kinds = {
     neighbour: "an index", amount: "an index or a length", amount_everywhere: "an index or a length",
     strided: "a stride",
     other_index: "an index", other_length: "a length", other_slice: "an index", index_too_many: "an index",
-    index_missing: "an index", ranges: "the rounds of a loop",
+    paired: "an index", index_missing: "an index", ranges: "the rounds of a loop",
 }  # fmt: skip
