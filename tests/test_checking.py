@@ -20,6 +20,7 @@ from einbackprop.checking.verdicts import Finding, Gradient, Line
 from einbackprop.core import nesting
 from einbackprop.errors import EinbackpropError, GradientError, ScriptError
 from einbackprop.notation.display import ESCAPE, WIDTH, painted
+from einbackprop.shell.command import main
 
 ABOVE_SIX = "every entry, in arrays of more than 6 along 3 directions"
 SHARP = [name for name, control in CONTROLS.items() if control.sharp]
@@ -1042,3 +1043,52 @@ def test_slow_code_runs_a_few_times(off: float) -> None:
     if not off:
         assert runs < 120
         assert any("1 entry and 3 random directions" in text for text in report.assumptions), report
+
+
+LAYER = """\
+import numpy as np
+
+
+class Dense:
+    def __init__(self, W):
+        self.W, self.x, self.out = W, None, None
+
+    def forward(self, x):
+        self.x = x
+        self.out = np.tanh(x @ self.W)
+        return self.out
+
+    def backward(self, dout):
+        dz = dout * (1 - self.out**2)
+        return self.x.T @ dz
+
+
+rng = np.random.default_rng(5)
+net, x, T = Dense(rng.normal(size=(3, 2))), rng.normal(size=(4, 3)), rng.normal(size=(4, 2))
+
+
+def loss():
+    return ((net.forward(x) - T) ** 2).sum()
+
+
+def gradients():
+    return net.backward(2 * (net.out - T))
+"""
+
+
+@pytest.mark.parametrize(("before", "wrong", "found"), [
+    ("", "", None), ("net.forward(x)\n", "", None),
+    ("", "dz = dout * (1 - self.out)", "dz = dout * (1 - self.out ** 2)"),
+    ("", "dz = dout * (1 - self.oot**2)", "dz = dout * (1 - self.out**2)"),
+])  # fmt: skip
+def test_gradients_that_read_what_the_loss_leaves_run_after_it(
+    before: str, wrong: str, found: str | None, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    text = LAYER.replace("dz = dout * (1 - self.out**2)", wrong or "dz = dout * (1 - self.out**2)") + before
+    path = tmp_path / "layer.py"
+    path.write_text(text)
+    exit_code = main(["check", str(path), "--loss", "loss()", "--grads", "gradients()", "--wrt", "net.W", "--json"])
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    assert exit_code == (found is not None)
+    assert findings[0]["message"] == "the gradients read what the loss leaves behind: they run after it here"
+    assert [item["write"] for item in findings if "write" in item] == ([] if found is None else [found])
