@@ -1040,3 +1040,14 @@ def test_labels_conditions_and_guards_of_gradients_alone(right: str, wrong: str,
         report = check(module.loss, module.gradient, rng.normal(size=(3, 4)), rng.normal(size=(5, 3)), y)
     (finding,) = found_in(report)
     assert (finding.line, finding.write) == (line_of(text, wrong), write)
+
+
+def test_what_is_written_for_a_further_branch_is_a_branch() -> None:
+    text = "import numpy as np\n\n\ndef loss(x):\n"
+    text += "    return np.sum(np.where(x > 1, x**2, np.where(x > 0, x**3, 0.0)))\n\n\n"
+    text += "def gradient(x):\n    d = np.zeros_like(x)\n    for i in range(len(x)):\n        if x[i] > 1:\n"
+    text += "            d[i] = 2 * x[i]\n        elif x[i] < 0:\n            d[i] = 3 * x[i]**2\n    return d\n"
+    module = module_of(text, "branches")
+    (finding,) = found_in(check(module.loss, module.gradient, np.array([0.5, -1.0, 2.0])))
+    assert (finding.line, finding.write) == (13, "elif x[i] > 0:")
+    assert "        elif x[i] > 0:\n" in with_writes(text, [finding])

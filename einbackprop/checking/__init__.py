@@ -2,7 +2,8 @@
 
 What is asked: `problems` (two functions of a state), `naming` and `matching` (which returned array is whose gradient),
 `unfinished` (the loss of a function whose gradients stop with an error).
-The black box, which reads no code and imports `world` and `core` alone: `deciding` runs it; `draws` makes states,
+The black box, which traces no code (it reads the names in a return statement) and imports `world` and `core` alone:
+`deciding` runs it; `draws` makes states,
 `certifying` and `analytic` run the loss there (complex step, differences, rounding), `comparing` compares the two at
 one state, along directions through all gradients first, where `answers` runs these, and `trials` gathers that of all
 states into facts; `deciding` also looks for clipping, which excuses a difference.

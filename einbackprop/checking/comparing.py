@@ -40,7 +40,7 @@ FAINT = 2.0**-60  # of the largest rounding in an array: a smaller one weighs no
 NEAR = 0.01
 """How far a difference may be from the complex step, beside what is yours, for there to be no kink."""
 PLAIN = 1e6  # times more than rounding of what is returned: no rounding inside the loss makes up for that
-NOTHING = 32.0  # a reference is rounding of what cancels, where yours is nothing and it is no more times its error
+NOTHING = 32.0  # times the error of an entry that is 0 within it: a smaller reference is rounding of what cancels
 SETTLED = 8  # how many of the entries that disagree are looked into before giving up
 
 

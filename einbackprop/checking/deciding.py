@@ -34,7 +34,8 @@ from .verdicts import Facts, Finding
 SLOW = 3000
 """Lines that the loss or the gradients run from which on these are compared along a few directions alone."""
 BRIEF = 100
-"""Lines that the loss runs, for one run a gradient, up to which a full comparison is not begun along few directions."""
+"""Lines of the loss times gradients up to which no quick comparison comes before the full one, though time is limited.
+"""
 
 
 class Unclipped(Runner):

@@ -103,7 +103,7 @@ def scale_of(values: np.ndarray) -> Any:
     if not largest:
         return 1.0
     smallest = float(size[size > 0].min())
-    if largest / smallest > MIXED if smallest * MIXED < np.inf else False:
+    if largest > MIXED * smallest:
         return np.where(size > 0, size, largest)
     return 1.0 if 1 / ORDINARY < largest < ORDINARY else largest
 

@@ -102,10 +102,11 @@ def ways(kinds: Sequence[Kind], fits: Callable[[Mapping[Kind, int]], bool]) -> I
     told: list[Mapping[Kind, int]] = []
     for turn in range(STATES):
         steps: dict[Kind, int] = {}
+        choice = turn  # of two moves one kind takes the first where the next one takes the second
         for kind in kinds:
             found = [move for move in moves[kind] if not steps.keys() & move.keys()]
-            steps |= found[turn % len(found)] if found else {}
-            turn += len(found) > 1
+            steps |= found[choice % len(found)] if found else {}
+            choice += len(found) > 1
         if steps and steps not in told:
             told.append(steps)
             yield steps

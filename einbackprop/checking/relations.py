@@ -38,7 +38,7 @@ def relations(trial: Trial, rng: np.random.Generator) -> dict[str, Relation]:
 
 def multiples(trial: Trial, rng: np.random.Generator) -> set[str]:
     """The gradients that are one number times those of the loss at the last state of a trial."""
-    slopes = _slopes_of_all(trial, _last_references(trial)[:1] * STATES, rng)
+    slopes = _slopes_of_all(trial, _last_references(trial)[:1] * STATES, rng)  # as many directions as elsewhere
     fits = {name: _fitted(known) for name, known in slopes.items()}
     return {name for name, found in fits.items() if found is not None and not found.decay}
 

@@ -148,7 +148,7 @@ def _meant(text: str, line: int, write: str) -> tuple[ast.Module, ast.stmt, list
 
 def _statements(write: str) -> list[ast.stmt]:
     body = f"{write}\n    pass" if write.rstrip().endswith(":") else write
-    return parse_python(body).body
+    return parse_python(body.removeprefix("el") if body.startswith("elif ") else body).body
 
 
 def _likeness(node: ast.stmt, wanted: ast.stmt) -> tuple[bool, int]:

@@ -163,7 +163,7 @@ class Facts:
     redrawn
         It agrees at the user's data, and differs where the data are drawn.
     random
-        The functions answer differently when asked twice.
+        The functions answer differently when asked twice, and from one random state too, or not alike.
     unsettled
         The gradients answer differently when asked twice, from the same random state too, and the loss does not.
     stale
@@ -176,7 +176,7 @@ class Facts:
         The norm that it has wherever it is shorter than the loss says, and is but for that: all comparisons here are
         without that.
     uncompared, coarse
-        The time was over before it was compared at all states; or compared by more than a few directions.
+        The time was over before it was compared at all states; or it was compared along a few directions alone.
     empty
         Data without entries, where the gradient agrees and is zero.
     """

@@ -71,7 +71,7 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
         judge = Judge(experiments, roles)
         search = Search(judge, version)
         repairs, before, after = search.run()
-    if any(is_round(repair, version, search.version) for repair in repairs):
+    if any(bypasses(repair, version, search.version) for repair in repairs):
         return Diagnosis(open=frozenset(made.site.place for made in before.made))
     is_repaired = judge.works(search.version)
     parts = (part for repair in repairs for part in (repair.origin, repair) if part is not None)
@@ -111,8 +111,9 @@ def is_settled(experiment: Experiment, version: Version) -> bool:
     return one is not None and two is not None and all(experiment.alike(one[name], two.get(name)) for name in one)
 
 
-def is_round(repair: Repair, before: Version, after: Version) -> bool:
-    """Whether a repair goes round the code that is wrong: what called the gradients calls them no more."""
+def bypasses(repair: Repair, before: Version, after: Version) -> bool:
+    """Whether a repair of the question leaves out the code that is wrong: it calls none of the functions any more that
+    it called before."""
     definition = repair.change.definition
     one, two = (
         {ast.unparse(node.func) for node in ast.walk(version.tree(definition)) if isinstance(node, ast.Call)}
@@ -343,7 +344,8 @@ def lines_more(findings: Sequence[Finding], file: str, line: int) -> int:
 
 def is_line_more(finding: Finding) -> bool:
     """Whether a finding has lines to write for one line."""
-    return finding.write is not None and len(statements_of_text(finding.write).tree.body) > 1
+    is_other = finding.write is not None and not finding.write.startswith("elif ")  # which is no statement by itself
+    return is_other and len(statements_of_text(finding.write or "").tree.body) > 1
 
 
 def merged(findings: Iterable[tuple[int, Finding]]) -> list[Finding]:
@@ -394,6 +396,9 @@ def written(repair: Repair) -> str:
     plain = "\n".join(
         own_text(repair, part) or source.requoted(code_of(ast.fix_missing_locations(part))) for part in new
     )
+    is_branch = source.text.startswith("elif", source.span(repair.statement)[0])
+    if is_branch and len(new) == 1 and plain.startswith("if "):
+        return f"el{plain}"
     changed = edited_text(repair.site.file, [(repair.statement.lineno, plain)])
     if changed is None or len(new) != 1 or hasattr(new[0], "body"):
         return plain

@@ -25,8 +25,8 @@ from einbackprop.core.source import parse_python
 from einbackprop.errors import EinbackpropError
 
 Array = NDArray[Any]
-JITTER = 1e-11
-ROUNDING = 1e-2  # of what a jitter changes: a thousandth of that is what rounding changes
+JITTER = 1e-11  # relative: some 50,000 times one rounding
+ROUNDING = 1e-2  # of what a jitter changes is taken for noise: some hundreds of roundings
 CLOSE = 1e-8  # relative to the largest entry: rounding of ordinary values is far below, a mistake far above
 
 

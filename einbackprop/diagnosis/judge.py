@@ -16,8 +16,9 @@ from einbackprop.diagnosis.experiments import Array, Experiment, Gradients, limi
 from einbackprop.diagnosis.hooks import Watcher
 from einbackprop.diagnosis.versions import Version
 
-MORE, MOST = 20, 100_000
-"""How many times the lines, and how many lines besides, edited code may run, of all states together."""
+LINE_FACTOR, LINE_SLACK = 20, 100_000
+"""Edited code may run so many times the lines of the longest run of the user's, and so many besides, at all states
+together."""
 RUN, EDIT = 200, 50
 """What a run of the gradients takes besides its lines, and an edit that is evaluated, in lines: as long as so many."""
 LONG = 1_300_000
@@ -71,7 +72,7 @@ class Judge:
         self.is_for_own_sizes, self._own = False, len(experiments)
         self.runs, self.wrong, self.keeps_shapes = False, frozenset(self.first.shapes), False
         self._lengths = [*map(length_of, self.experiments)]
-        self.lines, self.edits = MORE * max(self._lengths) + MOST, 0
+        self.lines, self.edits = LINE_FACTOR * max(self._lengths) + LINE_SLACK, 0
         self._began = self._work
         self._errors = [repr(e.raised) for e in self.experiments]
         self._stopped = None if self.first.raised is None else place_of(self.first.raised)
@@ -113,17 +114,18 @@ class Judge:
                 if self.wrong or not self.first.keeps_loss():
                     return False
                 others = map(partial(self._is_right, version), self.experiments[1:], self._errors[1:])
-                are_right = [*takewhile(bool, others)]
-                self.is_for_own_sizes |= self._own - 1 <= len(are_right) < len(self.experiments) - 1
-                return len(are_right) == len(self.experiments) - 1
+                right, own, all_ = 1 + sum(takewhile(bool, others)), self._own, len(self.experiments)
+                self.is_for_own_sizes |= own <= right < all_  # at the user's sizes, and not at a larger one
+                return right == all_
         except ValueError:  # it does not compile there
             return False
 
     def _is_right(self, version: Version, experiment: Experiment, error: str) -> bool:
-        """Whether every gradient is right at another state, or that says nothing: where the code raises as it did
-        before, it may have sizes that the code does not take. What it takes from the statement on at which it stopped
-        everywhere was not known when sizes were chosen: there may be velocities, of the user's sizes. Where the
-        function or the class was changed in which it stopped, that statement has to go on.
+        """Whether every gradient is right at another state, or the state says nothing.
+
+        It says nothing where the code stops as it did without the edit, since its sizes may be none that the code
+        takes; and, of code that stopped at the user's own sizes too, where it stops at another statement now (what is
+        needed from there on was not known when sizes were chosen), or in a function or class that was not edited.
         """
         if not experiment.wrong(experiment.run()):
             return True
@@ -131,8 +133,8 @@ class Judge:
         if raised is None or self._stopped is None:
             return raised is not None and repr(raised) == error
         file, line, _ = self._stopped
-        is_around_changed = (file, statements_of(file).position(line)) in version.trees
-        return repr(raised) == error or place_of(raised) != self._stopped or not is_around_changed
+        is_edited = (file, statements_of(file).position(line)) in version.trees
+        return repr(raised) == error or place_of(raised) != self._stopped or not is_edited
 
     def left(self, version: Version) -> frozenset[str] | None:
         """The gradients that are wrong at the first state; None if the loss is no longer what it was."""

@@ -26,14 +26,15 @@ from einbackprop.diagnosis.versions import Version
 from einbackprop.diagnosis.vocabulary.hand import is_length
 from einbackprop.diagnosis.vocabulary.trees import OPERANDS
 
-STEPS = 400_000
-"""Values that statements may make in all runs for one statement; as many steps as a few seconds have."""
+STEPS, OF_RUN = 400_000, 20
+"""Values that statements may make in all runs for one statement, a few seconds; and how many a run is worth besides."""
 LARGEST = 600
 """Entries of what a statement makes that are shifted one by one."""
 GROWN = 64
 """The same of a value that should have had more axes."""
-SMALL = 1e-4
-"""How far values are shifted, relative to the largest."""
+NUDGE, STEP, FAR = 1e-3, 1e-4, 0.3
+"""How far values are shifted, relative to the largest: to see what depends on them, for a column of the Jacobian, and
+to see whether gradients are linear in them."""
 NEWTON, SLOW = 10, 2
 """Steps of Newton's method at most, and those that may leave more than half of what is off."""
 ROUNDING = 1e-9
@@ -111,7 +112,7 @@ class Localization:
 
     def _nudge(self, made: Made) -> Array:
         """A small shift of all entries, each by an amount of its own."""
-        return np.asarray(1e-3 * self._size(made) * (0.5 + np.random.default_rng(0).random(made.entries)))
+        return np.asarray(NUDGE * self._size(made) * (0.5 + np.random.default_rng(0).random(made.entries)))
 
     @cached_property
     def literals(self) -> tuple[str, ...]:
@@ -273,7 +274,7 @@ class Localization:
         assert self.before is not None
         made, reach = suspect.made, suspect.reach
         names = tuple(n for n in self.experiment.shapes if self.experiment.has_shape(n, self.before) and n in reach)
-        if not names or made.entries > LARGEST or made.entries * (self.fired + 20) > STEPS:
+        if not names or made.entries > LARGEST or made.entries * (self.fired + OF_RUN) > STEPS:
             return suspect
         suspect.names, moved = names, self._moved(suspect)
         if moved is None or not all(self.experiment.has_shape(name, moved) for name in names):
@@ -304,7 +305,7 @@ class Localization:
         """Whether the gradients are linear in what a statement makes, for steps as large as that."""
         assert self.before is not None
         assert suspect.jacobian is not None
-        by = 0.3 * self._nudge(suspect.made) / 1e-3
+        by = FAR / NUDGE * self._nudge(suspect.made)
         moved = self.run(shift_of(suspect, by))
         if moved is None or not all(self.experiment.has_shape(name, moved) for name in suspect.names):
             return False
@@ -330,7 +331,7 @@ class Localization:
         before = self.before if at is None else self.run(shift_of(suspect, start))
         if before is None:
             return None
-        step = SMALL * self._size(made)
+        step = STEP * self._size(made)
 
         def change(direction: Array) -> list[Array]:
             moved = self.run(shift_of(suspect, start + step * direction))

@@ -23,7 +23,7 @@ from einbackprop.diagnosis.experiments import Array, Both, Gradients, Made, Put,
 from einbackprop.diagnosis.hooks import Site, Watcher
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import CHEAPEST, SETTLED, Likelihood, Repair, cost_of, new_statements
-from einbackprop.diagnosis.localization import STEPS, Localization, shift_of
+from einbackprop.diagnosis.localization import OF_RUN, STEPS, Localization, shift_of
 from einbackprop.diagnosis.suspects import Suspect
 from einbackprop.diagnosis.trying import Allowance, Table, Tier, Trial, Trying, are_solved, fits, joint
 from einbackprop.diagnosis.versions import Change, Version
@@ -71,7 +71,7 @@ class Round:
         self.judge, self.localization, self.version = judge, localization, version
         self.wrong = localization.wrong
         self.experiment = judge.first
-        self.whole = min(WHOLE, 3 * STEPS // (localization.fired + 20))
+        self.whole = min(WHOLE, 3 * STEPS // (localization.fired + OF_RUN))  # three times what one statement may take
         self.likelihood = Likelihood(judge, localization)
         self._rivals = RIVALS
         self._tried: set[tuple[int, tuple[str, ...]]] = set()
@@ -98,8 +98,8 @@ class Round:
 
     @cached_property
     def alone(self) -> list[Table]:
-        """The statements that can be at fault for everything, without those that make what is right; but what is right
-        may be added where it should be subtracted."""
+        """The statements that can be at fault for everything, without those that make what is right. An update stays
+        though its value is right: it may be added where it should be subtracted."""
         return [*self._covering(is_settled=False)]
 
     @cached_property
@@ -186,8 +186,8 @@ class Round:
         self.judge.edits += sum(table.evaluated for table in tables) - before
 
     def _by_likelihood(self) -> Iterator[list[Table]]:
-        """First those that make a gradient of the wrong shape, that no right gradient depends on, that make something
-        themselves, and of which it is known that they should have made the gradient of something."""
+        """The statements in groups, by what speaks for each: that it makes a gradient of the wrong shape, that no right
+        gradient depends on it, that it makes something itself, and that it should have made a known gradient."""
         for own in product((False, True), repeat=4):
             yield [t for t in self.alone if own == (
                 t.wanted is None, self.likelihood.spoils(t.suspect), self._is_remote(t.suspect),
@@ -221,10 +221,10 @@ class Round:
             for tables in islice(measured, 1) if tier.deep else self.groups:
                 found = self._alone(tables, tier, found)
                 own = tables[0].suspect
-                is_known = own.site in self.broken and not own.made.passes and are_solved(tables)
-                if found is None and tier is TIERS[0] and is_known:  # that one of these is wrong
+                is_faulty = own.site in self.broken and not own.made.passes and are_solved(tables)
+                if found is None and tier is TIERS[0] and is_faulty:  # its rarer edits before those of other statements
                     found = self._alone(tables, TIERS[1])
-            if not tier.deep and cost_of(found) > SETTLED + CHEAPEST:
+            if not tier.deep and cost_of(found) > SETTLED + CHEAPEST:  # no edit of what is right costs less
                 found = self._alone(self.settled, tier, found)
             if cost_of(found) > TIERS[0].limit and not tier.deep and not self._raises:
                 found = self._of_blocks(tier, found)
