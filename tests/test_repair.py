@@ -1051,3 +1051,67 @@ def test_what_is_written_for_a_further_branch_is_a_branch() -> None:
     (finding,) = found_in(check(module.loss, module.gradient, np.array([0.5, -1.0, 2.0])))
     assert (finding.line, finding.write) == (13, "elif x[i] > 0:")
     assert "        elif x[i] > 0:\n" in with_writes(text, [finding])
+
+
+CELL = """\
+import numpy as np
+
+
+def both(W, xs, y):
+    H, V = W.shape[0], xs.shape[1]
+    hs, zs = {-1: np.zeros((H, 1))}, {}
+    for t in range(len(xs)):
+        zs[t] = np.vstack([xs[t].reshape(-1, 1), hs[t - 1]])
+        hs[t] = np.tanh(W @ zs[t])
+    loss = 0.5 * np.sum((hs[len(xs) - 1] - y) ** 2)
+    dW, dhnext = np.zeros_like(W), hs[len(xs) - 1] - y
+    for t in reversed(range(len(xs))):
+        dz = dhnext * (1 - hs[t] ** 2)
+        dW += dz @ zs[t].T
+        dx = W.T @ dz
+        dhnext = dx[V:]
+    return loss, dW
+"""
+
+
+def test_what_was_put_together_of_two_is_divided_at_the_other_size() -> None:
+    text, rng = CELL.replace("dhnext = dx[V:]", "dhnext = dx[:H]"), np.random.default_rng(6)
+    W, xs, y = rng.normal(size=(3, 5)), rng.normal(size=(4, 2)), rng.normal(size=(3, 1))
+    (finding,) = found_in(check(module_of(text, "cell").both, W, xs, y))
+    assert (finding.line, finding.write) == (16, "dhnext = dx[V:]")
+
+
+PENALTIES = """\
+import numpy as np
+
+
+class Ridge:
+    def __init__(self):
+        self.l1, self.l2 = 0.02, 0.01
+
+    def loss(self, w, X, y):
+        return 0.5 * np.sum((X @ w - y) ** 2) + self.l2 * np.sum(w**2) + self.l1 * np.sum(np.abs(w))
+
+    def gradient(self, w, X, y):
+        return X.T @ (X @ w - y) + 2 * self.l2 * w + self.l1 * np.sign(w)
+
+
+ridge = Ridge()
+
+
+def loss(ridge, w, X, y):
+    return ridge.loss(w, X, y)
+
+
+def gradient(ridge, w, X, y):
+    return ridge.gradient(w, X, y)
+"""
+
+
+def test_numbers_that_are_multiples_of_one_another_by_chance_repair_nothing() -> None:
+    """0.02 is twice 0.01: one stands for the other at the user's numbers alone."""
+    text, rng = PENALTIES.replace("2 * self.l2 * w", "self.l2 * w"), np.random.default_rng(7)
+    module = module_of(text, "penalties")
+    arguments = module.ridge, rng.normal(size=3), rng.normal(size=(5, 3)), rng.normal(size=5)
+    (finding,) = found_in(check(module.loss, module.gradient, *arguments, wrt=1))
+    assert finding.write == "return X.T @ (X @ w - y) + 2 * self.l2 * w + self.l1 * np.sign(w)"

@@ -17,7 +17,7 @@ from einbackprop.checking.draws import draw
 from einbackprop.checking.elsewhere import data_like, role_at
 from einbackprop.checking.problems import counted
 from einbackprop.checking.shrinking import arrays_of, is_one_number, share_memory
-from einbackprop.core.nesting import Path, duplicate, get, rebuild
+from einbackprop.core.nesting import Path, duplicate, get, leaves, rebuild, replaced
 from einbackprop.errors import ScriptError
 from einbackprop.world import Raised
 
@@ -25,6 +25,8 @@ Kind = tuple[int, int]
 """Axes that grow together: their size, and which axis of its array each is."""
 KINDS, WORK = 8, 100_000
 """Kinds of axes, and statements that the loss runs to be differentiated by every entry, at most: more take long."""
+GUARD = 1e-4
+"""A number that is smaller keeps something from being zero."""
 STATES, STEPS, TRIES = 2, (1, 2, 3), 60
 """How many states there are, by how much a size may grow, and how often the loss is run to see what goes together."""
 
@@ -110,6 +112,18 @@ def ways(kinds: Sequence[Kind], fits: Callable[[Mapping[Kind, int]], bool]) -> I
         if steps and steps not in told:
             told.append(steps)
             yield steps
+
+
+def with_other_numbers(state: Any, seed: int) -> Iterator[Any]:
+    """A state in which single numbers of floating point, such as the strength of a penalty, are smaller, each by a
+    factor of its own: no two of them are multiples of one another any more by chance. None is given where there are
+    none; those that keep something from being zero stay."""
+    rng, changed = np.random.default_rng(seed), state
+    for path, leaf in leaves(state):
+        if type(leaf) is float and abs(leaf) > GUARD and np.isfinite(leaf):
+            changed = replaced(changed, path, leaf * float(rng.uniform(0.5, 0.9)))
+    if changed is not state:
+        yield changed
 
 
 def work_of(user: User, state: Any, parameters: Collection[Path]) -> float:

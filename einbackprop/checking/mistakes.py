@@ -21,7 +21,7 @@ from einbackprop.checking.elsewhere import (
     sizes_written,
     small_states,
 )
-from einbackprop.checking.growing import larger_states
+from einbackprop.checking.growing import larger_states, with_other_numbers
 from einbackprop.checking.problems import Problem
 from einbackprop.checking.shrinking import SEARCHED, shrunk
 from einbackprop.checking.trials import Trial, drawn
@@ -113,7 +113,8 @@ def case_of(
     states_there = [moved(Drawing.copied(drawn(other, seed)), other.gradients.world, here) for _, other in others]
     elsewhere = [*states_there, *larger]
     fixed = set() if program is None else sizes_written(program) - {2}  # a 2 is seldom a size
-    grown = tuple(larger_states(trial.user, states[0], elsewhere, set(paths), fixed, seed))
+    grown = (*larger_states(trial.user, states[0], elsewhere, set(paths), fixed, seed),
+             *with_other_numbers(states[0], seed))  # fmt: skip
     if program is not None and sum(int(np.prod(target.shape)) for target in trial.targets) > MANY:
         small = small_states(problem, trial.state, program, set(paths), seed)
         # an object may keep a size as a number, and the gradients read it where the loss does not

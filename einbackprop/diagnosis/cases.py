@@ -56,8 +56,8 @@ class Case:
     elsewhere : sequence of nested arrays
         The same at other sizes.
     larger : sequence of nested arrays
-        The same at larger sizes that were found by trying, for which the user's code may not be meant: a repair that
-        does not hold there is the last one to be taken.
+        The same at larger sizes that were found by trying, and at other single numbers, for which the user's code may
+        not be meant: a repair that does not hold there is the last one to be taken.
     wrong : frozenset of str
         The gradients that are wrong by the black box.
     cotangents : callable

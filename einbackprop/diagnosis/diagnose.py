@@ -40,7 +40,7 @@ from einbackprop.errors import ScriptError
 from einbackprop.world import Raised
 
 STATES = 3
-LOCAL = "That is right at sizes such as yours, and not at larger ones."
+LOCAL = "That is right at sizes and numbers such as yours, and not at all others."
 GUARD = 1e-4
 """A constant that is larger is none that keeps a divisor from being zero."""
 CARRIED = "what a loop carries from one round to the next"
@@ -396,10 +396,10 @@ def written(repair: Repair) -> str:
     plain = "\n".join(
         own_text(repair, part) or source.requoted(code_of(ast.fix_missing_locations(part))) for part in new
     )
-    is_branch = source.text.startswith("elif", source.span(repair.statement)[0])
-    if is_branch and len(new) == 1 and plain.startswith("if "):
-        return f"el{plain}"
     changed = edited_text(repair.site.file, [(repair.statement.lineno, plain)])
+    if changed is not None and len(new) == 1 and hasattr(new[0], "body"):
+        header = changed.splitlines()[repair.statement.lineno - 1].strip()  # it may be an elif
+        return header if header.endswith(":") else plain
     if changed is None or len(new) != 1 or hasattr(new[0], "body"):
         return plain
     text, statements = Text(changed), statements_of_text(changed)

@@ -10,6 +10,7 @@ import ast
 import builtins
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import takewhile
 from math import prod
 from types import FrameType
 from typing import Any, Literal
@@ -218,8 +219,10 @@ def carries(version: Version, suspect: Suspect) -> Iterator[Hole]:
     """Where a value that a loop reads, and that is bound before it, may be bound anew in each round."""
     bound = bound_at(version, suspect)
     target, following = bound if bound is not None else (None, [])
-    for loop in (statement for statement in following if isinstance(statement, LOOPS)):
-        if isinstance(target, ast.Name) and target.id in names_in(loop) - bound_by(loop):
+    name = target.id if isinstance(target, ast.Name) else ""
+    as_it_was = takewhile(lambda statement: name not in bound_by(statement), following)
+    for loop in (statement for statement in as_it_was if isinstance(statement, LOOPS)):
+        if target is not None and name in names_in(loop):
             yield Hole((suspect.site.file, suspect.site.definition), loop.body[-1], target, is_after=True)
 
 

@@ -112,9 +112,10 @@ def compounds(expression: Expression) -> Iterator[Compound]:
     near = sorted(hand.shapes, key=lambda name: name not in expression.spelled)[:limit]
     arrays = [Compound(parsed(name), hand.shapes[name], NEAREST * rank) for rank, name in enumerate(near)]
     made = [*matrix_products(expression, arrays), *sums(expression, arrays[:MOST])]
-    arrays = arrays[:MOST]
+    alike = [array for array in arrays[MOST:] if array.shape == hand.wanted]  # an LSTM has more near by
+    factors, arrays = [*arrays[:MOST], *alike], arrays[:MOST]
     made += [*differences(arrays)]
-    made += [product_of(one, two) for one, two in combinations_with_replacement(arrays, 2) if one is not two]
+    made += [product_of(one, two) for one, two in combinations_with_replacement(factors, 2) if one is not two]
     made += [product_of(one, total) for total in sums(expression, arrays[:FEW]) for one in arrays[:FEW]]
     yield from (compound for compound in made if hand.wanted is None or broadcasts(compound.shape, hand.wanted))
 

@@ -187,10 +187,28 @@ def other_slice(expression: Expression) -> Iterator[Edit]:
         for at, item in enumerate(items):
             for text in SLICES[len(items) == 1 :] if isinstance(item, ast.Slice) else ():  # x[:] is x
                 new = subscript(node.value, joined([*items[:at], sliced(text), *items[at + 1 :]]))
-                yield expression.edit(place, new, 1.4, "{} is needed, not {}", new, place)
+                cost = 1.4 + 0.2 * bool(names_in(item))  # where a size has a name it is named
+                yield expression.edit(place, new, cost, "{} is needed, not {}", new, place)
+            for rank, other in enumerate(other_parts(item, expression.hand.sizes)):
+                new = subscript(node.value, joined([*items[:at], other, *items[at + 1 :]]))
+                yield expression.edit(place, new, 1.35 + NEAREST * rank, "{} is needed, not {}", new, place)
             if len(items) > 1:
                 new = subscript(node.value, joined([*items[:at], *items[at + 1 :]]))
                 yield expression.edit(place, new, 1.9, "the index {} is too much", item)
+
+
+def other_parts(item: ast.expr, sizes: Sequence[str]) -> Iterator[ast.Slice]:
+    """The other part of what a size divides, ``d[V:]`` for ``d[:V]``; and, of names for sizes, those that others do, as
+    an array is divided that was put together of two."""
+    if not isinstance(item, ast.Slice) or item.step or (item.lower is None) is (item.upper is None):
+        return
+    own = item.lower or item.upper
+    named = [parsed(size) for size in sizes if size.isidentifier()] if isinstance(own, ast.Name) else []
+    for bound in ([own] if own is not None else []) + named[:FEW]:
+        if item.lower is None or not is_same(bound, own):
+            yield ast.Slice(bound, None)
+        if item.upper is None or not is_same(bound, own):
+            yield ast.Slice(None, bound)
 
 
 def paired(expression: Expression) -> Iterator[Edit]:

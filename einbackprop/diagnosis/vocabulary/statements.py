@@ -41,7 +41,7 @@ TARGET_KINDS: tuple[Kind, ...] = (
     pointwise.comparison,
 )  # fmt: skip
 GUARD_KINDS: tuple[Kind, ...] = (operands.replaced, operands.swapped, scaling.other_number, pointwise.comparison,
-                                pointwise.as_compared_beside)  # fmt: skip
+                                pointwise.as_compared_beside, indexing.neighbour, indexing.other_index)  # fmt: skip
 LOOP_KINDS: tuple[Kind, ...] = (operands.replaced, indexing.other_length, indexing.ranges)
 OTHER_RANGE = 0.6
 """What it costs more that a loop runs over other rounds: that is rarer."""
