@@ -1,5 +1,6 @@
 """Larger sizes that are found by trying, and repairs that hold at the user's sizes alone."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from mutant_outcomes import module_of
 
 from einbackprop import check
-from einbackprop.checking.growing import larger_states, ways
+from einbackprop.checking.growing import larger_states, ways, with_other_numbers
 from einbackprop.diagnosis import omissions
 from einbackprop.diagnosis.diagnose import LOCAL
 from einbackprop.world import Raised
@@ -187,3 +188,16 @@ def test_sizes_at_which_other_gradients_are_wrong_or_stop_say_nothing() -> None:
         (finding,) = check(module.loss, module.gradients, *arguments, wrt=(0, 1)).findings
         assert finding.write == "d[j] += R[i, j] * x[i] / 2"
         assert LOCAL not in finding.message
+
+
+def test_numbers_that_refuse_another_value_keep_theirs() -> None:
+    @dataclass(frozen=True)
+    class Frozen:
+        rate: float
+
+    state = {"fixed": Frozen(0.5), "free": 0.5, "guard": 1e-8, "count": 3}
+    (other,) = with_other_numbers(state, 0)
+    assert (other["fixed"].rate, other["guard"], other["count"]) == (0.5, 1e-8, 3)
+    assert 0.25 <= other["free"] < 0.45
+    assert state["free"] == 0.5
+    assert not list(with_other_numbers({"count": 3}, 0))

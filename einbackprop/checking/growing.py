@@ -121,7 +121,8 @@ def with_other_numbers(state: Any, seed: int) -> Iterator[Any]:
     rng, changed = np.random.default_rng(seed), state
     for path, leaf in leaves(state):
         if type(leaf) is float and abs(leaf) > GUARD and np.isfinite(leaf):
-            changed = replaced(changed, path, leaf * float(rng.uniform(0.5, 0.9)))
+            with suppress(AttributeError, TypeError):  # what refuses another value keeps its own
+                changed = replaced(changed, path, leaf * float(rng.uniform(0.5, 0.9)))
     if changed is not state:
         yield changed
 

@@ -5,6 +5,7 @@ Syntax trees go in; names, statements and positions come out. Nothing is run.
 
 import ast
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from einbackprop.diagnosis.vocabulary.trees import OPERANDS, is_same, names_in
 
@@ -41,7 +42,8 @@ def targets_of(statement: ast.AST) -> list[ast.expr]:
     return [target for target in targets if target is not None]
 
 
-def compared_in(tree: ast.AST) -> set[str]:
+@lru_cache(maxsize=64)
+def compared_in(tree: ast.AST) -> frozenset[str]:
     """The names, attributes and entries that are compared in a piece of code, and those that they are made of: in
     ``top = x.max(); mask = x == top`` that is ``x`` and ``top``."""
     steps = [node for node in ast.walk(tree) if isinstance(node, ast.Compare)
@@ -53,7 +55,7 @@ def compared_in(tree: ast.AST) -> set[str]:
         before = set(found)
         makers = (one for one in binding if not found.isdisjoint(map(ast.unparse, targets_of(one))))
         found = found.union(*({ast.unparse(part) for part in read_by(one)} for one in makers))
-    return found
+    return frozenset(found)
 
 
 def function_of(tree: ast.stmt, statement: ast.stmt) -> ast.AST | None:

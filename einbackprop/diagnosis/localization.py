@@ -84,7 +84,6 @@ class Localization:
         self._trusted: dict[Site, bool] = {}
         self._nudged: dict[Site, Gradients] = {}
         self._twins: dict[object, Suspect] = {}
-        self._compared: dict[tuple[str, int], set[str]] = {}
         watched = Recording()
         with self.version.watched_by(watched):
             experiment.keeps_loss()
@@ -220,10 +219,7 @@ class Localization:
 
     def _is_compared(self, site: Site) -> bool:
         """Whether a statement makes what is compared and nothing else, or writes where something is so."""
-        definition = site.file, site.definition
-        if definition not in self._compared:
-            self._compared[definition] = compared_in(self.version.tree(definition))
-        return site.target in self._compared[definition] or selects(site.statement)
+        return site.target in compared_in(self.version.tree((site.file, site.definition))) or selects(site.statement)
 
     def wanted(self, suspect: Suspect) -> Shape | None:
         """The shape that a value should have: that of the one gradient that it is handed on as, if it has another."""
