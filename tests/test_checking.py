@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from controls import CONTROLS, LABELS, ONE_HOT, TARGETS, ZEROS, Control, W, X, squares, squares_gradient
+from mutant_outcomes import module_of
 from sampling import THOROUGH, some
 
 from einbackprop.checking import deciding, solving
@@ -1092,3 +1093,95 @@ def test_gradients_that_read_what_the_loss_leaves_run_after_it(
     assert exit_code == (found is not None)
     assert findings[0]["message"] == "the gradients read what the loss leaves behind: they run after it here"
     assert [item["write"] for item in findings if "write" in item] == ([] if found is None else [found])
+
+
+SCORES = """\
+import numpy as np
+
+
+class Scores:
+    def __init__(self, V):
+        self.V, self.dV = V, np.zeros_like(V)
+
+    def forward(self, H):
+        self.H = H
+        return (H @ self.V).squeeze(-1) @ H
+
+    def backward(self, dout):
+        d = self.H @ dout
+        self.dV += self.H.T @ d.reshape(-1, 1)
+        return np.outer(self.H @ self.V, dout) + np.outer(d, self.V)
+
+
+def focal(p, t):
+    q = np.clip(p, 1e-15, 1 - 1e-15)
+    return -np.mean(t * np.log(q) + (1 - t) * np.log(1 - q))
+
+
+def focal_gradient(p, t):
+    q = np.clip(p, 1e-15, 1 - 1e-15)
+    return ((1 - t) / (1 - q) - t / q) / p.size
+
+
+def chosen(weights, x):
+    return np.sum(np.tanh(x @ weights["value"]))
+
+
+def chosen_gradient(weights, x):
+    return np.outer(1 - np.tanh(x @ weights["value"]) ** 2, weights["policy"])
+"""
+
+
+def test_a_buffer_of_gradients_is_no_batch_of_one(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    path = tmp_path / "scores.py"
+    path.write_text(SCORES)
+    made = "r = np.random.default_rng(8); net, H = Scores(r.normal(size=(3, 1))), r.normal(size=(5, 3))"
+    asked = ["--forward", "net.forward(H)", "--backward", "net.backward(dout)", "--wrt", "H", "--wrt", "net.V"]
+    exit_code = main(["check", str(path), *asked, "--setup", made])
+    said = capsys.readouterr().out
+    assert exit_code == 0, said
+    assert "the batch is of 1" not in said
+
+
+@pytest.mark.parametrize("p", [[0.2, 0.4, 0.7], [0.4, 0.2, 0.7], [0.7, 0.4, 0.2, 0.9, 0.1]])
+def test_probabilities_are_drawn_where_the_loss_is_not_clipped(p: list[float]) -> None:
+    module, t = module_of(SCORES, "scores"), np.array([1.0, 0.0, 1.0, 0.0, 1.0])[: len(p)]
+    report = check(module.focal, module.focal_gradient, np.array(p), t)
+    assert report.exit_code == 0, report
+
+
+def test_another_entry_of_a_dict_that_the_loss_reads_is_no_value_of_an_earlier_run() -> None:
+    module, rng = module_of(SCORES, "scores"), np.random.default_rng(9)
+    weights = {"policy": rng.normal(size=3), "value": rng.normal(size=3)}
+    (finding,) = check(module.chosen, module.chosen_gradient, weights, rng.normal(size=(4, 3)), wrt="x").findings
+    assert finding.write == 'return np.outer(1 - np.tanh(x @ weights["value"]) ** 2, weights["value"])'
+
+
+def test_none_beside_gradients_and_lists_of_them_are_matched() -> None:
+    x, W = np.array([1.0, 2.0]), [np.array([3.0]), np.array([4.0, 5.0])]
+    assert check(lambda x: np.sum(x**2), lambda x: (2 * x, None), x).exit_code == 0
+    report = check(lambda W, b: sum(np.sum(w**2) for w in W) + np.sum(b**3),
+                   lambda W, b: {"grad_b": 3 * b**2, "grad_W": [2 * w for w in W]}, W, x, wrt=(0, 1))  # fmt: skip
+    assert report.exit_code == 0, report
+    beside = check(lambda a, x: np.sum(a**2) + np.sum(x**3), lambda a, x: (3 * x**2, {"da": 2 * a}), W[1], x,
+                   wrt=(0, 1))  # fmt: skip
+    assert beside.exit_code == 0, beside
+
+
+def test_a_mistake_in_float32_is_not_called_small() -> None:
+    rng = np.random.default_rng(10)
+    W, x = rng.normal(size=(4, 3)).astype(np.float32), rng.normal(size=(5, 4))
+    report = check(lambda x, W: np.sum(np.tanh(x @ W)), lambda x, W: (1 - np.tanh(x @ W)) @ W.T, x, W)
+    assert report.exit_code == 1
+    assert "small constant" not in str(report)
+
+
+def test_a_debugger_is_not_entered() -> None:
+    def loss(x: Any) -> Any:
+        import pdb
+
+        if np.any(x > 0):
+            pdb.set_trace()
+        return np.sum(x**2)
+
+    assert check(loss, lambda x: 2 * x, np.array([1.0, -2.0])).exit_code == 0

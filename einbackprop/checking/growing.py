@@ -15,6 +15,7 @@ import numpy as np
 from einbackprop.checking.answers import User
 from einbackprop.checking.draws import draw
 from einbackprop.checking.elsewhere import data_like, role_at
+from einbackprop.checking.guards import LARGEST
 from einbackprop.checking.problems import counted
 from einbackprop.checking.shrinking import arrays_of, is_one_number, share_memory
 from einbackprop.core.nesting import Path, duplicate, get, leaves, rebuild, replaced
@@ -25,8 +26,6 @@ Kind = tuple[int, int]
 """Axes that grow together: their size, and which axis of its array each is."""
 KINDS, WORK = 8, 100_000
 """Kinds of axes, and statements that the loss runs to be differentiated by every entry, at most: more take long."""
-GUARD = 1e-4
-"""A number that is smaller keeps something from being zero."""
 STATES, STEPS, TRIES = 2, (1, 2, 3), 60
 """How many states there are, by how much a size may grow, and how often the loss is run to see what goes together."""
 
@@ -120,7 +119,7 @@ def with_other_numbers(state: Any, seed: int) -> Iterator[Any]:
     none; those that keep something from being zero stay."""
     rng, changed = np.random.default_rng(seed), state
     for path, leaf in leaves(state):
-        if type(leaf) is float and abs(leaf) > GUARD and np.isfinite(leaf):
+        if type(leaf) is float and abs(leaf) > LARGEST and np.isfinite(leaf):
             with suppress(AttributeError, TypeError):  # what refuses another value keeps its own
                 changed = replaced(changed, path, leaf * float(rng.uniform(0.5, 0.9)))
     if changed is not state:

@@ -118,11 +118,12 @@ def _target_of(path: Path, targets: Sequence[Target]) -> Target | None:
         return None
     name, *places = _end_of(path)
     candidates = naming.gradient_of(name)
-    by_name = {(target.name,): target for target in targets}
+    by_name = {target.name: target for target in targets}
     ends = [_end_of(target.path) for target in targets]
     by_end = {end: target for end, target in zip(ends, targets, strict=True) if ends.count(end) == 1}
-    tables = (by_end, by_name) if places else (by_name, by_end)
-    found = (table.get((one, *(places if table is by_end else ()))) for table in tables for one in candidates)
+    found = [by_name.get(label(one, tuple(places))) for one in candidates]
+    found += [by_end.get((one, *places)) for one in candidates]
+    found += [by_name.get(one) for one in candidates]  # the only one in a list
     return next((target for target in found if target is not None), None)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from einbackprop.checking.guards import LARGEST
 from einbackprop.checking.source_edits import Replacement, Text, rewritten
 from einbackprop.checking.verdicts import Finding
 from einbackprop.core import progress
@@ -41,8 +42,6 @@ from einbackprop.world import Raised
 
 STATES = 3
 LOCAL = "That is right at sizes and numbers such as yours, and not at all others."
-GUARD = 1e-4
-"""A constant that is larger is none that keeps a divisor from being zero."""
 CARRIED = "what a loop carries from one round to the next"
 UPDATES: Mapping[type[ast.operator], str] = {ast.Add: "added to", ast.Sub: "subtracted from"}
 
@@ -57,7 +56,7 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     for experiment in (*experiments, *larger):
         allow_for_differences(experiment, case.wrong)
     version = Version(case.user.loss.world)
-    if has_own_guard(experiments[0], version):
+    if not case.is_guarded and has_own_guard(experiments[0], version):
         case = replace(case, is_guarded=True)
     sharpen([*experiments, *larger], case)
     if case.user.random and not is_settled(experiments[0], version):
@@ -99,7 +98,7 @@ def has_own_guard(experiment: Experiment, version: Version) -> bool:
             run()
         functions = {id(site.function): site.function for site in seen.made_by}.values()
         values = (node.value for function in functions for node in ast.walk(function) if isinstance(node, ast.Constant))
-        return {value for value in values if isinstance(value, float) and 0 < value <= GUARD}
+        return {value for value in values if isinstance(value, float) and 0 < value <= LARGEST}
 
     return bool(small(experiment.run) - small(experiment.keeps_loss))
 
@@ -397,11 +396,11 @@ def written(repair: Repair) -> str:
         own_text(repair, part) or source.requoted(code_of(ast.fix_missing_locations(part))) for part in new
     )
     changed = edited_text(repair.site.file, [(repair.statement.lineno, plain)])
-    if changed is not None and len(new) == 1 and hasattr(new[0], "body"):
+    if changed is None or len(new) != 1:
+        return plain
+    if hasattr(new[0], "body"):
         header = changed.splitlines()[repair.statement.lineno - 1].strip()  # it may be an elif
         return header if header.endswith(":") else plain
-    if changed is None or len(new) != 1 or hasattr(new[0], "body"):
-        return plain
     text, statements = Text(changed), statements_of_text(changed)
     position = statements.position(repair.statement.lineno)
     if position is None:
