@@ -1176,6 +1176,19 @@ def test_a_mistake_in_float32_is_not_called_small() -> None:
     assert "small constant" not in str(report)
 
 
+def test_a_batch_is_as_large_as_a_layer_only_where_that_is_one() -> None:
+    rng = np.random.default_rng(13)
+    A, X = rng.normal(size=(4, 4)), rng.normal(size=(4, 3))
+
+    def said(W: Any) -> str:
+        report = check(lambda W, A, X: np.mean((A @ np.tanh(X @ W)) ** 2), lambda W, A, X: (
+            X.T @ ((A.T @ (A @ np.tanh(X @ W))) * (1 - np.tanh(X @ W) ** 2)) * 2 / A.shape[0] / W.shape[1]), W, A, X)
+        assert report.ok, report
+        return str(report)
+
+    assert "as large as a layer" not in said(rng.normal(size=(3, 2)))
+
+
 def test_a_debugger_is_not_entered() -> None:
     def loss(x: Any) -> Any:
         import pdb
@@ -1185,3 +1198,33 @@ def test_a_debugger_is_not_entered() -> None:
         return np.sum(x**2)
 
     assert check(loss, lambda x: 2 * x, np.array([1.0, -2.0])).exit_code == 0
+
+
+ADDED_UP = """\
+import numpy as np
+
+
+class Model:
+    def __init__(self):
+        self.W, self.lr, self.loss = np.random.default_rng(0).normal(size=(2, 3)), 0.1, 0.0
+
+    def train(self, x, t):
+        e = self.W @ x - t
+        self.loss += 0.5 * np.sum(e ** 2)
+        self.W -= self.lr * np.outer(e, x)
+
+
+model = Model()
+data = [(np.array([1.0, -2.0, 0.5]), np.array([0.3, -0.7])), (np.array([0.2, 1.0, -1.5]), np.array([1.0, 0.4]))]
+for x, t in data:
+    model.train(x, t)
+"""
+
+
+def test_a_loss_that_a_step_adds_up_is_no_parameter(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    path = tmp_path / "model.py"
+    path.write_text(ADDED_UP)
+    assert main(["check", str(path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    names = [item["name"] for report in (found if isinstance(found, list) else [found]) for item in report["gradients"]]
+    assert names == ["W"]

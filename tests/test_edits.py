@@ -636,3 +636,12 @@ def test_a_term_that_other_layers_have_is_among_the_edits() -> None:
     edits = ranked([*expression_edits(value_of("X.T @ dh"), hand, statement=statement, limit=2.2)])
     texts = [ast.unparse(edit.value) for edit in edits if edit.value]
     assert "X.T @ dh + reg / N * W1" in texts
+
+
+def test_an_attribute_called_almost_as_one_that_is_spelled_comes_before_the_others() -> None:
+    held = SimpleNamespace(**{f"cache_{n}": np.ones(3) for n in range(12)}, Wk=np.ones((3, 3)), Wv=np.ones((3, 3)))
+    names = [f"{first}{last}" for first in "abcdefgh" for last in range(5)]
+    code = ast.parse("def back(self, " + ", ".join(names) + f"):\n    return ({' + '.join(names)}) @ self.Wk")
+    hand = hand_of({"self": held, **{name: np.ones((3, 3)) for name in names}}, {"np": np}, code.body[0])
+    assert "self.Wv" in hand.shapes
+    assert [name for name in hand.shapes if name.startswith("self.")][:2] == ["self.Wk", "self.Wv"]

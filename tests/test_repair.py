@@ -1005,7 +1005,7 @@ def loss(W, X, y):
 
 def gradient(W, X, y):
     p = np.exp(X @ W)
-    p = p / p.sum(axis=1, keepdims=True)
+    p = p / (p.sum(axis=1, keepdims=True) + 5e-5)
     p[np.arange(len(y)), y] -= 1
     return X.T @ p / len(y)
 
@@ -1014,10 +1014,11 @@ def gated(w, x, bound=1.0):
     return np.maximum(0.0, w @ x + bound)
 
 
-def gated_gradient(w, x, bound=1.0):
+def gated_gradients(w, x, bound=1.0):
     if w @ x + bound <= 0:
-        return np.zeros_like(w)
-    return x
+        zeros = np.zeros_like(w)
+        return zeros, zeros
+    return x, w
 """
 
 
@@ -1025,8 +1026,7 @@ def gated_gradient(w, x, bound=1.0):
     ("dF, second, d * a", "dF, first, d * a", "np.add.at(dF, second, d * a)"),
     ("p[np.arange(len(y)), y] -= 1", "p[:, y] -= 1", "p[np.arange(len(y)), y] -= 1"),
     ("if w @ x + bound <= 0", "if w @ x + bound >= 0", "if w @ x + bound < 0:"),
-    ("p = p / p.sum(axis=1, keepdims=True)", "p = p / (p.sum(axis=1, keepdims=True) + 1e-9) ** 2",
-     "p = p / (p.sum(axis=1, keepdims=True) + 1e-9)"),
+    ("return X.T @ p / len(y)", "return X.T @ p", "return X.T @ p / len(y)"),
 ])  # fmt: skip
 def test_labels_conditions_and_guards_of_gradients_alone(right: str, wrong: str, write: str) -> None:
     text, rng = LABELLED.replace(right, wrong), np.random.default_rng(4)
@@ -1035,7 +1035,7 @@ def test_labels_conditions_and_guards_of_gradients_alone(right: str, wrong: str,
     if "second" in right:
         report = check(module.both, E, F, y[:4], y[1:], T, wrt=(0, 1))
     elif "bound" in right:
-        report = check(module.gated, module.gated_gradient, rng.normal(size=3), rng.normal(size=3))
+        report = check(module.gated, module.gated_gradients, rng.normal(size=3), rng.normal(size=3), wrt=(0, 1))
     else:
         report = check(module.loss, module.gradient, rng.normal(size=(3, 4)), rng.normal(size=(5, 3)), y)
     (finding,) = found_in(report)
@@ -1115,3 +1115,110 @@ def test_numbers_that_are_multiples_of_one_another_by_chance_repair_nothing() ->
     arguments = module.ridge, rng.normal(size=3), rng.normal(size=(5, 3)), rng.normal(size=5)
     (finding,) = found_in(check(module.loss, module.gradient, *arguments, wrt=1))
     assert finding.write == "return X.T @ (X @ w - y) + 2 * self.l2 * w + self.l1 * np.sign(w)"
+
+
+HEADS = """\
+import numpy as np
+
+
+class Head:
+    def __init__(self, Wq, Wk, Wv):
+        self.Wq, self.Wk, self.Wv = Wq, Wk, Wv
+
+
+def loss(head, X, kept):
+    q, k, v = np.tanh(X @ head.Wq), X @ head.Wk, X @ head.Wv
+    return np.sum(kept * q * k * v)
+
+
+def gradient(head, X, kept):
+    q, k, v = np.tanh(X @ head.Wq), X @ head.Wk, X @ head.Wv
+    d = kept * np.ones_like(q)
+    return heads_back(head, d, q, k, v, X)
+
+
+def heads_back(head, d, q, k, v, X):
+    dq = d * k * v * (1 - q ** 2)
+    dk = d * q * v
+    dv = d * q * k
+    head.dWq, head.dWk, head.dWv = X.T @ dq, X.T @ dk, X.T @ dv
+    dX_q, dX_k = dq @ head.Wq.T, dk @ head.Wk.T
+    total = dX_q + dX_k
+    return total + (dv @ head.Wv.T).reshape(X.shape)
+"""
+
+
+@pytest.mark.parametrize(("right", "wrong"), [
+    ("(dv @ head.Wv.T)", "(dv @ head.Wk.T)"), ("(1 - q ** 2)", "(1 - q) ** 2"),
+    ("kept * np.ones_like(q)", "np.ones_like(q)"),
+])  # fmt: skip
+def test_attributes_parentheses_and_masks_are_put_back(right: str, wrong: str) -> None:
+    text, rng = HEADS.replace(right, wrong), np.random.default_rng(11)
+    module, kept = module_of(text, "heads"), np.array([[1.0], [0.0], [1.0], [1.0], [0.0]])
+    head = module.Head(*(rng.normal(size=(3, 4)) for _ in range(3)))
+    report = check(module.loss, module.gradient, head, rng.normal(size=(5, 3)), kept, wrt="X")
+    (finding,) = found_in(report)
+    assert (finding.line, finding.write is not None) == (line_of(text, wrong), True)
+    assert "relu" not in finding.message
+    assert check_of_heads(with_writes(text, [finding]), head, rng)
+
+
+def check_of_heads(text: str, head: Any, rng: np.random.Generator) -> Report:
+    """The check of the same network, of other data."""
+    module, kept = module_of(text, "heads"), np.array([[0.0], [1.0], [1.0], [0.0]])
+    return check(module.loss, module.gradient, head, rng.normal(size=(4, 3)), kept, wrt="X")
+
+
+LOST_CARRY = """\
+import numpy as np
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def both(Wf, Wi, Wo, Wg, xs, h0, c0, y):
+    V, last = xs.shape[1], len(xs) - 1
+    hs, cs, fs, gs, os_, us, zs = {-1: h0}, {-1: c0}, {}, {}, {}, {}, {}
+    for t in range(len(xs)):
+        zs[t] = np.vstack([xs[t].reshape(-1, 1), hs[t - 1]])
+        fs[t], gs[t], os_[t] = sigmoid(Wf @ zs[t]), sigmoid(Wi @ zs[t]), sigmoid(Wo @ zs[t])
+        us[t] = np.tanh(Wg @ zs[t])
+        cs[t] = fs[t] * cs[t - 1] + gs[t] * us[t]
+        hs[t] = os_[t] * np.tanh(cs[t])
+    loss = 0.5 * np.sum((hs[last] - y) ** 2)
+    dWf, dWi, dWo, dWg = np.zeros_like(Wf), np.zeros_like(Wi), np.zeros_like(Wo), np.zeros_like(Wg)
+    dhnext = hs[last] - y
+    dcnext = np.zeros_like(cs[0])
+    for t in reversed(range(len(xs))):
+        dh = dhnext
+        dt = os_[t] * dh
+        dc = dt * (1 - np.tanh(cs[t]) ** 2) + dcnext
+        do = dh * np.tanh(cs[t]) * os_[t] * (1 - os_[t])
+        dWo += do @ zs[t].T
+        dz_o = Wo.T @ do
+        df = cs[t - 1] * dc * fs[t] * (1 - fs[t])
+        dWf += df @ zs[t].T
+        dz_f = Wf.T @ df
+        di = us[t] * dc * gs[t] * (1 - gs[t])
+        dWi += di @ zs[t].T
+        dz_i = Wi.T @ di
+        du = gs[t] * dc * (1 - us[t] ** 2)
+        dWg += du @ zs[t].T
+        dz_g = Wg.T @ du
+        dz = dz_o + dz_f + dz_i + dz_g
+        dhnext = dz[V:]
+        dcnext = fs[t] * dc
+    for d in [dWf, dWi, dWo, dWg]:
+        np.clip(d, -50, 50, out=d)
+    return loss, dWf, dWi, dWo, dWg
+"""
+
+
+@pytest.mark.slow
+def test_a_lost_line_that_carries_a_value_back_is_found() -> None:
+    text, rng = LOST_CARRY.replace("        dcnext = fs[t] * dc\n", ""), np.random.default_rng(12)
+    arguments = [rng.normal(size=shape) for shape in (*[(3, 5)] * 4, (4, 2), *[(3, 1)] * 3)]
+    (finding,) = found_in(check(module_of(text, "cell").both, *arguments, wrt=(0, 1, 2, 3)))
+    assert "a line is missing: dcnext = " in finding.message
+    assert check(module_of(with_writes(text, [finding]), "cell").both, *arguments, wrt=(0, 1, 2, 3))

@@ -62,9 +62,7 @@ def of_omission(search: Round) -> Repair | None:
 def of_lost_update(search: Round) -> Repair | None:
     """The line that is missing after a statement that makes only a part of what it should, or only the first of what
     the rounds of a loop read."""
-    numbers = [suspect for suspect in search.localization.suspects if suspect.made.entries]  # no list that is filled
-    numbers.sort(key=lambda suspect: not suspect.made.is_zero)  # what is carried back begins as zeros
-    lost = (hole for suspect in numbers for hole in carries(search.version, suspect))
+    lost = (hole for suspect in search.localization.suspects for hole in carries(search.version, suspect))
     found = (filled(search, hole) for hole in islice(lost, PLACES))
     return next(filter(None, found), None) or of_updates(search)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from einbackprop.core.records import dataclass
-from einbackprop.diagnosis.vocabulary.hand import ALIKE, Hand, Shape, unlikeness
+from einbackprop.diagnosis.vocabulary.hand import Hand, Shape
 from einbackprop.diagnosis.vocabulary.trees import (
     OPERANDS,
     PRODUCTS,
@@ -290,10 +290,8 @@ class Expression:
 
     @cached_property
     def _near_inside(self) -> list[tuple[str, Shape]]:
-        """The arrays to try inside the expression, attributes that are called almost as one in it among them."""
+        """The arrays to try inside the expression."""
         likely = self.spelled | self.hand.unused  # these take no place from the others: a cache may hold many
-        likely = likely.union(name for name in self.hand.shapes if "." in name and any(
-            unlikeness(name, own) <= ALIKE for own in self.spelled))  # fmt: skip
         others = (name for name in self.hand.shapes if name not in likely)
         most = max(FEWEST, MOST_INSIDE // len(self.places))
         taken = likely.union(islice(others, most))
