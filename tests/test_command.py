@@ -190,3 +190,29 @@ def test_importing_check_loads_no_compiler() -> None:
     expected = {"capture", "checking", "core", "derivation", "diagnosis", "errors", "notation", "proof", "reading"}
     expected |= {"rerolling"}
     assert set(done.stdout.split()) <= expected | {"world"}
+
+
+def test_what_stops_in_the_setup_has_no_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = tmp_path / "net.py"
+    script.write_text("""\
+import numpy as np
+
+
+def loss(W, b, X):
+    return np.sum((X @ W + b) ** 2)
+
+
+def gradients(W, b, X):
+    d = 2 * (X @ W + b)
+    return {"W": X.T @ d, "b": d.sum()}
+""", encoding="utf-8")  # fmt: skip
+    setup = """\
+r = np.random.default_rng(0)
+W, b, X = r.normal(size=(3, 2)), r.normal(size=2), r.normal(size=(4, 3))
+def grads():
+    return [gradients(W, b, X)[k].reshape(v.shape) for k, v in (("W", W), ("b", b))]"""
+    assert main(["check", str(script), "--loss", "loss(W, b, X)", "--grads", "grads()", "--wrt", "W", "--wrt", "b",
+                 "--setup", setup]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "The code stops: ValueError: cannot reshape array of size 1 into shape (2,)." in said
+    assert "None" not in said

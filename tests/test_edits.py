@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mutant_outcomes import module_of
 
+from einbackprop import check
 from einbackprop.core.source import compile_tree, parse_python
 from einbackprop.diagnosis.repair import TIERS
 from einbackprop.diagnosis.vocabulary import Edit, Hand, expression_edits, hand_of, statement_edits, values_at_hand
@@ -645,3 +647,24 @@ def test_an_attribute_called_almost_as_one_that_is_spelled_comes_before_the_othe
     hand = hand_of({"self": held, **{name: np.ones((3, 3)) for name in names}}, {"np": np}, code.body[0])
     assert "self.Wv" in hand.shapes
     assert [name for name in hand.shapes if name.startswith("self.")][:2] == ["self.Wk", "self.Wv"]
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_matrices_of_numpy_can_be_at_hand() -> None:
+    code = """\
+import numpy as np
+
+
+def both(W, X):
+    loss, dW = 0.0, np.zeros(W.shape)
+    for i in range(len(X)):
+        x = np.asmatrix(X[i]).T
+        a = 1 / (1 + np.exp(-W.dot(x)))
+        loss += 0.5 * np.sum(np.square(a))
+        dW += np.multiply(a, np.multiply(a, 1 + a)).dot(x.T)
+    return loss, np.asarray(dW)
+"""
+    rng = np.random.default_rng(0)
+    report = check(module_of(code, "matrices").both, rng.normal(size=(3, 4)), rng.random((5, 4)), wrt=0)
+    (found,) = [item for item in report.findings if item.line]
+    assert found.write == "dW += np.multiply(a, np.multiply(a, 1 - a)).dot(x.T)"

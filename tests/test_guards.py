@@ -130,3 +130,17 @@ def test_where_the_loss_saturates_a_guard_accuses_nothing(
 
     report = eb.check(loss, gradients, W, np.zeros(4), X, Y, wrt=(0, 1))
     assert [found.verdict for found in report.gradients] == verdicts, str(report)
+
+
+def test_a_guard_that_changes_less_than_the_reference_tells_is_forgiven() -> None:
+    """Differences of the loss are no closer than a 1e-12 among what it divides by."""
+
+    def both(e: Any, C: Any) -> Any:
+        x = np.exp(e - e.max(axis=1, keepdims=True))
+        a = x / (x.sum(axis=1, keepdims=True) + 1e-12)
+        return np.sum(a * C), a * (C - np.sum(C * a, axis=1, keepdims=True))
+
+    (found,) = eb.check(both, *np.random.default_rng(2).normal(size=(2, 2, 3)), wrt=0).gradients
+    assert found.verdict == "right"
+    assert found.note.startswith("right, but for the 1e-12 that the loss adds")
+    assert "before it divides" in found.note

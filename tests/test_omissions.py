@@ -366,7 +366,7 @@ def test_where_a_loop_fills_an_array_entry_by_entry_others_are_looked_for_first(
     assert isinstance(function, ast.FunctionDef)
     site: Any = SimpleNamespace(file="f.py", definition=0, function=function)
     found = list(additions(ast.Name("d", ast.Load()), (9,), function.body[1:], site))
-    assert ast.unparse(found[0].target) == first
+    assert ast.unparse(next(hole for hole in found if hole.does == "+=").target) == first
     assert {ast.unparse(hole.target) for hole in found} >= {"d", "d[i]"}
 
 
@@ -684,3 +684,133 @@ def gradients(s, m, e, c):
     report = check(module.loss, module.gradients, *arguments, wrt=(0, 1))
     (found,) = [item for item in report.findings if item.line]
     assert (found.line, "d" in (found.write or "").partition("=")[2].split()) == (9, False), found
+
+
+LOST = {
+    "an entry in each round": """\
+def both(x, W, C):
+    h, hs, total = np.zeros(W.shape[0]), [], 0.0
+    for t in range(len(x)):
+        h = np.tanh(x[t] + W @ h)
+        hs.append(h)
+        total += C[t] @ h
+    dx = np.zeros_like(x)
+    dW = np.zeros_like(W)
+    dh = np.zeros(W.shape[0])
+    for t in range(len(x) - 1, -1, -1):
+        dz = (C[t] + dh) * (1 - hs[t] ** 2)
+        dx[t] += dz  # lost
+        if t > 0:
+            dW += np.outer(dz, hs[t - 1])
+        dh = W.T @ dz
+    return total, dx, dW
+""",
+    "a mean before a penalty": """\
+def both(x, W, C):
+    dW = np.zeros_like(W)
+    loss = 0.0
+    for i in range(len(x)):
+        for j in range(W.shape[1]):
+            m = x[i] @ W[:, j] - x[i] @ W[:, 0] + C[i, j]
+            loss += m * m
+            dW[:, j] += 2 * m * x[i]
+            dW[:, 0] -= 2 * m * x[i]
+    loss = loss / len(x) + 0.3 * np.sum(W * W)
+    dW /= len(x)  # lost
+    dW += 0.6 * W
+    return loss, dW
+""",
+    "labels before a mean": """\
+def both(x, W, C):
+    y = np.argmax(C, axis=1)
+    s = x @ W
+    p = np.exp(s) / np.exp(s).sum(axis=1, keepdims=True)
+    N = len(x)
+    loss = -np.log(p[np.arange(N), y]).mean()
+    p[np.arange(N), y] -= 1  # lost
+    p /= N
+    dW = x.T @ p
+    dx = p @ W.T
+    return loss, dx, dW
+""",
+    "gates side by side": """\
+def both(x, W, C):
+    a = x @ W
+    H = W.shape[1] // 2
+    i, g = 1 / (1 + np.exp(-a[:, :H])), np.tanh(a[:, H:])
+    di = C[:, :H] * g * i * (1 - i)
+    dg = C[:, :H] * i * (1 - g * g)
+    da = np.hstack((di, dg))  # lost
+    dW = x.T @ da
+    return np.sum(C[:, :H] * i * g), dW
+""",
+    "what is largest": """\
+def loss(x, W, C):
+    return sum(C[i, j] * np.max(x[i, 2 * j:2 * j + 2]) for i in range(len(x)) for j in range(x.shape[1] // 2))
+
+
+def gradients(x, W, C):
+    dx = np.zeros_like(x)
+    for i in range(len(x)):
+        for j in range(x.shape[1] // 2):
+            part = x[i, 2 * j:2 * j + 2]
+            top = np.max(part)  # lost
+            mask = part == top
+            dx[i, 2 * j:2 * j + 2] += C[i, j] * mask
+    return dx
+""",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_a_lost_line_is_put_back(name: str) -> None:
+    code = "import numpy as np\n\n\n" + LOST[name]
+    (lost,) = [line for line in code.splitlines() if line.endswith("# lost")]
+    rng = np.random.default_rng(0)
+    arguments = [rng.normal(size=shape) for shape in ((5, 4), (4, 6), (5, 6))]
+    if name == "an entry in each round":
+        arguments = [rng.normal(size=shape) for shape in ((4, 3), (3, 3), (4, 3))]
+    wrt = (0, 1) if "dx, dW" in code else 0 if "dx" in code else 1
+
+    def checked(text: str, called: str) -> Report:
+        module = module_of(text, called)
+        functions = (module.loss, module.gradients) if "def loss" in text else (module.both,)
+        return check(*functions, *arguments, wrt=wrt)
+
+    assert checked(code, "whole").ok
+    left = code.replace(lost + "\n", "")
+    report = checked(left, "left")
+    (found,) = [item for item in report.findings if item.line]
+    assert found.write is not None
+    place = code.splitlines().index(lost) + 1
+    assert abs((found.line or 0) - place) <= 1, found
+    assert checked(with_writes(left, report.findings), "back").ok
+
+
+def test_what_no_name_stands_for_is_not_left_out() -> None:
+    """``eps`` as another function binds it, and not ``var`` without it, which is as right to a guard."""
+    code = """\
+import numpy as np
+
+
+def forward(x, options):
+    eps = options.get("eps", 1e-5)
+    return x / np.sqrt(x.var(axis=0) + eps)
+
+
+def loss(x, options, C):
+    return np.sum(C * forward(x, options))
+
+
+def gradients(x, options, C):
+    N, c, std = len(x), x - x.mean(axis=0), np.sqrt(x.var(axis=0) + options.get("eps", 1e-5))
+    var = x.var(axis=0)
+    dstd = -np.sum(C * x, axis=0) / std**2
+    dvar = 0.5 * (var + eps) ** (-0.5) * dstd
+    return C / std + dvar * 2 * c / N
+"""
+    rng = np.random.default_rng(0)
+    module = module_of(code, "unbound")
+    report = check(module.loss, module.gradients, rng.normal(size=(6, 3)), {}, rng.normal(size=(6, 3)))
+    (found,) = [item for item in report.findings if item.line]
+    assert (found.write or "").splitlines()[0] == 'eps = options.get("eps", 1e-5)'

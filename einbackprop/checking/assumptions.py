@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from einbackprop.core.progress import Progress
-from einbackprop.core.visible import ranges
+from einbackprop.core.visible import SHORT, first_of, ranges
 from einbackprop.diagnosis.review import Review
 
 from .comparing import DIRECTIONS, SAMPLED
@@ -13,6 +13,9 @@ from .deciding import Decision
 from .draws import WORDS, Drawing
 from .elsewhere import Elsewhere
 from .problems import Problem
+
+MOST = 12
+"""Conditions of proofs that are told."""
 
 
 def assumptions(
@@ -44,7 +47,7 @@ def _about_time(progress: Progress) -> str:
 
 def _about_reading(read: Review) -> tuple[str, str, str]:
     """What the proofs rest on, or why lines are not judged."""
-    rests = f"Proofs rest on: {'; '.join(read.proofs.assumptions)}." if read.proofs.assumptions else ""
+    rests = f"Proofs rest on: {first_of(read.proofs.assumptions, MOST, SHORT)}." if read.proofs.assumptions else ""
     return rests, read.proofs.obstacle, read.note and f"{read.note}."
 
 

@@ -260,8 +260,9 @@ def _about_crash(problem: Problem, decision: Decision, error: CodeError, seed: i
     said = error.said.removesuffix(".")
     same = file in {item.file for item in found}
     where = "here" if here else f"on line {line}" if same else f"on line {line} of {name_of(file or '')}"
+    where = "" if line is None else f" {where}"  # in --setup, that has no lines
     told = (here or found)[0]
-    message = f"{told.message} The code stops {where}: {said}."
+    message = f"{told.message} The code stops{where}: {said}."
     return [replace(item, message=message) if item is told else item for item in found]
 
 

@@ -137,11 +137,12 @@ def facts_of(user: User, target: Target, history: History, empty: str = "") -> F
     for _, outcome in history:
         if outcome.found not in worst or outcome.roundings > worst[outcome.found].roundings:
             worst[outcome.found] = outcome
-    agrees, differs = worst.get("agrees"), worst.get("differs")
+    agrees, differs, uncertain = map(worst.get, ("agrees", "differs", "uncertain"))
     off = np.inf if differs is None else differs.max_error
+    doubt = differs or uncertain
     return Facts(
         target.name, target.shape, agrees=agrees, differs=differs, kink=worst.get("kink"),
-        uncertain=worst.get("uncertain"), slight=off < SLIGHT, tiny=off < TINY,
+        uncertain=uncertain, slight=off < SLIGHT, tiny=doubt is not None and doubt.max_error < TINY,
         redrawn=any(outcome.found == "differs" and draw.data_redrawn for draw, outcome in history),
         random=user.random, unsettled=user.unsettled,
         empty=empty if agrees and agrees.yours == agrees.expected == 0 else "",

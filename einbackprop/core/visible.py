@@ -5,7 +5,7 @@ characters would drive a terminal, and their bidirectional ones show a line in a
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from html import escape
 from typing import Any
 
@@ -90,6 +90,17 @@ def ranges(told: Iterable[tuple[str, str]]) -> list[str]:
     found = grouped(((numberless(name), said), name) for name, said in told)
     return [text for (_, said), names in found.items() for text in (
         [f"{names[0]} … {names[-1]} {said}"] if len(names) > 2 else [f"{name} {said}" for name in names])]
+
+
+def first_of(items: Collection[str], most: int, longest: int = 80) -> str:
+    """Some items, the short ones first, each cut where it is long, and how many more there are.
+
+    >>> first_of(["a", "b" * 9, "c", "d"], most=3, longest=6)
+    'a; c; d and 1 more'
+    """
+    told = sorted(items, key=lambda item: len(item) > longest)[:most]
+    shown = "; ".join(item if len(item) <= longest else f"{item[:longest]} …" for item in told)
+    return f"{shown} and {len(items) - most} more" if len(items) > most else shown
 
 
 def listed(names: Sequence[str]) -> str:

@@ -75,6 +75,10 @@ class Cotangents:
         What it was evaluated for.
     failure : str
         Why there is nothing, if the loss cannot be differentiated.
+    derived : Program
+        The loss and its derivative by all its values.
+    made : mapping of value to array
+        The values of that.
     """
 
     values: Mapping[str, Array] = field(default_factory=dict)
@@ -86,6 +90,8 @@ class Cotangents:
     program: Program = field(default=Program((), (), (), ()), repr=False)
     arrays: tuple[Any, ...] = field(default=(), repr=False)
     failure: str = ""
+    derived: Program = field(default=Program((), (), (), ()), repr=False)
+    made: Mapping[str, Array] = field(default_factory=dict, repr=False)
 
     @staticmethod
     def of(traced: Trace | Program, arrays: Sequence[Any], wrt: Collection[str] | None = None) -> Cotangents:
@@ -323,7 +329,7 @@ class _Derivation:
         ]
         return Cotangents(
             self._by_name(of_value), self._by_name(forward.values), of_value, forward.values, noise, tuple(known),
-            self.loss,
+            self.loss, derived=derived, made=made.values,
         )  # fmt: skip
 
     def _by_name(self, values: Mapping[str, Array]) -> dict[str, Array]:

@@ -9,7 +9,7 @@ import ast
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import permutations
 from typing import Any
 
@@ -34,6 +34,7 @@ from einbackprop.diagnosis.localization import Localization
 from einbackprop.diagnosis.recording import Recording
 from einbackprop.diagnosis.search import Search
 from einbackprop.diagnosis.suspects import arrays_of, needed_of
+from einbackprop.diagnosis.synthesis import Synthesis
 from einbackprop.diagnosis.unexplained import Blame
 from einbackprop.diagnosis.versions import Version
 from einbackprop.diagnosis.vocabulary.insertions import MISSING
@@ -176,6 +177,14 @@ class Roles:
         elif any(self.breaks(site.target, array, suspect.is_repeated) for array in arrays_of(suspect.made)):
             said = f"{name} is not the gradient that its name says"
         return Finding(f"{said}, and no small edit of this line makes it that.", *site.place)
+
+    def expressions(self, wanted: Array, at_hand: Mapping[str, Array], numpy: str) -> Iterator[ast.expr]:
+        """Expressions of arrays at hand that give an array, by the derivative of the loss."""
+        return self._synthesis.expressions(wanted, at_hand, numpy)
+
+    @cached_property
+    def _synthesis(self) -> Synthesis:
+        return Synthesis(self._cotangents)
 
     def promised(self, name: str, value: Array) -> bool | None:
         """Whether an array is what its name says, as ``dz`` says the gradient of z; None where it says nothing."""

@@ -78,16 +78,25 @@ class Hole:
     is_after: bool = False
     frame: FrameType | None = None
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What tells it from others of the same version."""
+        return self.statement, ast.dump(self.target), self.does, self.is_after
+
     def filled(self, value: ast.expr) -> Change:
         """The line that binds it to a value, or adds one to it, before the statement."""
         target = written(self.target)
-        line: ast.stmt = assignment(target, value)
-        if self.does == "*=":
-            line = ast.AugAssign(target, ast.Mult(), value)
-        elif self.does == "+=" and is_minus(value):
-            line = ast.AugAssign(target, ast.Sub(), negated(value))
-        elif self.does == "+=":
-            line = ast.AugAssign(target, ast.Add(), value)
+        match self.does, value:
+            case "*=", ast.BinOp(ast.Constant(1), ast.Div(), size):
+                line: ast.stmt = ast.AugAssign(target, ast.Div(), size)
+            case "*=", _:
+                line = ast.AugAssign(target, ast.Mult(), value)
+            case "+=", _ if is_minus(value):
+                line = ast.AugAssign(target, ast.Sub(), negated(value))
+            case "+=", _:
+                line = ast.AugAssign(target, ast.Add(), value)
+            case _:
+                line = assignment(target, value)
         return Change(self.definition, self.statement, self.beside(line))
 
     def beside(self, line: ast.stmt) -> tuple[ast.stmt, ...]:
@@ -193,7 +202,7 @@ def additions(
     if isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Constant):
         target = target.value  # other parts of the array may be what is wrong
     after = until_read(following, ast.unparse(target))
-    ends = {id(statement): statement for statement in (*after[-1:], *after[:1])}.values()
+    ends = dict.fromkeys((*after[-1:], *after[:1]))
     parts = [subscript(target, index) for index in indices_in(site.function, target)
              if isinstance(index, ast.Tuple | ast.Compare | ast.Slice)
              and not names_in(index) & set(counters(site.function))]  # fmt: skip
@@ -202,10 +211,12 @@ def additions(
     by_entry = [Hole(definition, body[-1], place, "+=", is_after=True) for loop, body in bodies
                 for place in entries(target, len(shape), loop, site.function)]  # fmt: skip
     is_filled = any(writes_entry(statement, target) for loop in loops for statement in ast.walk(loop))
+    added = (one for one in after if isinstance(one, ast.AugAssign) and ast.unparse(one.target) == ast.unparse(target))
+    yield from (Hole(definition, statement, target, "*=") for statement in dict.fromkeys((*after[-1:], *added)))
     yield from by_entry if is_filled else ()
     yield from (Hole(definition, body[-1], target, "+=", is_after=True) for _, body in bodies)
     yield from (Hole(definition, statement, target, "+=") for statement in ends)
-    yield from (Hole(definition, statement, part, "*=") for part in (target, *parts) for statement in after[-1:])
+    yield from (Hole(definition, statement, part, "*=") for part in parts for statement in after[-1:])
     yield from (Hole(definition, statement, part, "+=") for part in parts for statement in ends)
     yield from () if is_filled else by_entry
 
@@ -227,7 +238,7 @@ def carries(version: Version, suspect: Suspect) -> Iterator[Hole]:
 
 
 def bound_at(version: Version, suspect: Suspect) -> tuple[ast.expr, list[ast.stmt]] | None:
-    """What a statement binds, and the statements after it in its block."""
+    """What a statement binds, and the statements after it in its block; itself too, where it updates what there was."""
     site = suspect.site
     blocks = blocks_of(version.tree((site.file, site.definition)), site.statement)
     is_return = isinstance(site.statement, ast.Return | ast.Expr) or isinstance(site.function, ast.Lambda)
@@ -238,7 +249,7 @@ def bound_at(version: Version, suspect: Suspect) -> tuple[ast.expr, list[ast.stm
     except (SyntaxError, ValueError):
         return None
     block, at = blocks[0]
-    return (target, block[at + 1 :]) if isinstance(target, OPERANDS) else None
+    return (target, block[at + (not site.is_update) :]) if isinstance(target, OPERANDS) else None
 
 
 def bodies_of(loop: ast.stmt) -> list[list[ast.stmt]]:
@@ -259,13 +270,32 @@ def entries(target: ast.expr, rank: int, loop: ast.stmt, function: ast.AST) -> l
 
 
 def earlier(version: Version, hole: Hole, value: ast.expr) -> Hole:
-    """A hole as far up in its block as what it is filled with is made, but beside what is returned with it."""
+    """A hole as far up in its block as what it is filled with is made, but beside what is returned with it; as it is
+    where it stands before a statement that does not leave the block."""
     block, at = next(iter(blocks_of(version.tree(hole.definition), hole.statement)), ([hole.statement], 0))
+    if hole.is_after:
+        needed = names_in(value) | names_in(hole.target)
+        made = next((one for one in block[:at][::-1] if needed & bound_by(one)), None)
+        return hole if made is None else replace(hole, statement=made)
     if not isinstance(hole.statement, ast.Return):
         return hole
     needed, beside = names_in(value) | names_in(hole.target), names_in(hole.statement)
     first = at
     while first and not needed & bound_by(block[first - 1]):
         first -= 1
-    place = next((n for n in range(first, at) if beside & bound_by(block[n])), first)
+    before = returned_before(hole, block[first:at])
+    after = next((n + 1 for n in range(first, at)[::-1] if before & bound_by(block[n])), None)
+    place = after if after is not None else next((n for n in range(first, at) if beside & bound_by(block[n])), first)
     return hole if place == at else replace(hole, statement=block[place])
+
+
+def returned_before(hole: Hole, block: list[ast.stmt]) -> set[str]:
+    """What is returned just before the target of a hole, where a block binds the others in the order in which they are
+    returned."""
+    returned = getattr(hole.statement, "value", None)
+    parts = returned.elts if isinstance(returned, ast.Tuple) else []
+    items = [*map(ast.unparse, parts)]
+    at = items.index(name) if (name := ast.unparse(hole.target)) in items else 0
+    bound = [next((n for n, one in enumerate(block) if item in bound_by(one)), -1) for item in items]
+    places = [place for place in bound if place >= 0]
+    return names_in(parts[at - 1]) if at and places == sorted(places) else set()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import takewhile
 from typing import Protocol
@@ -37,6 +38,10 @@ class Roles(Protocol):
 
     def breaks(self, name: str, value: Array, is_one_of_several: bool = False) -> bool:
         """Whether an array is not the gradient that its name says, nor anything else that is known."""
+
+    def expressions(self, wanted: Array, at_hand: Mapping[str, Array], numpy: str) -> Iterator[ast.expr]:
+        """Expressions of arrays at hand that give an array, by the derivative of the loss."""
+
 
 class Judge:
     """Runs versions of the user's source at several states.

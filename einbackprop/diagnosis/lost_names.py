@@ -11,7 +11,7 @@ from itertools import islice, permutations
 from typing import Any
 
 from einbackprop.core.source import statements_of
-from einbackprop.diagnosis.blocks import function_of
+from einbackprop.diagnosis.blocks import compared_in, function_of
 from einbackprop.diagnosis.evaluation import meant
 from einbackprop.diagnosis.holes import Hole
 from einbackprop.diagnosis.versions import Version
@@ -65,6 +65,9 @@ def lines_of_values(names: Sequence[str], hole: Hole, version: Version) -> Itera
     assert hole.frame is not None and function is not None  # noqa: PT018
     hand = hand_of(hole.frame.f_locals, hole.frame.f_globals, function, (), None, hole.statement)
     yield from zeros(names, hand)
+    if names[0] in compared_in(function):  # with what is largest, as pooling does
+        largest = attribute(parsed(hand.numpy), "max")
+        yield from (assignment(written(hole.target), call(largest, [parsed(array)])) for array in hand.shapes)
     if len(names) > 1:
         yield from islice(lengths(names, hand), VALUES)
         return

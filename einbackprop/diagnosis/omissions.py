@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import islice, takewhile
+from itertools import chain, islice, takewhile
 from math import prod
 from types import CodeType
 from typing import Any
@@ -40,6 +40,9 @@ after one that only a part of the gradients depends on, the likeliest."""
 MISSING_LINE = "a line is missing: {}"
 COST = 1.0
 """What a line that is missing costs more than the value in it."""
+EVERY = Tier(-np.inf, np.inf)
+FILLINGS = (Tier(-np.inf, COST + 1.4), Tier(COST + 1.4, np.inf))
+"""Where a line may be missing in many places, simple values are tried in each first: some tens of some thousands."""
 
 
 def of_omission(search: Round) -> Repair | None:
@@ -51,7 +54,8 @@ def of_omission(search: Round) -> Repair | None:
     for first in holes(search.localization, search.wrong):
         around = list(islice(places(search.version, first), PLACES))
         found = next(filter(None, (of_lost_name(search, hole) for hole in around)), None)
-        found = found or next(filter(None, (filled(search, hole) for hole in around)), None)
+        tried = (filled(search, hole, tier) for tier in FILLINGS for hole in around) if found is None else ()
+        found = next(filter(None, tried), found)
         if found is not None:
             return found
     before = search.localization.before or {}
@@ -104,17 +108,39 @@ def is_part(target: ast.expr) -> bool:
     return isinstance(target, ast.Subscript) and isinstance(target.slice, whole)
 
 
-def of_updates(search: Round) -> Repair | None:
-    """The line that adds what is missing to what a statement makes, where there is a value that it should make, to what
-    begins as zeros first. On that some of the wrong gradients may depend, since lines may be missing for others."""
+def lost_updates(search: Round) -> list[Hole]:
+    """Where a line may be missing that adds to what a statement makes, where there is a value that it should make, to
+    what begins as zeros first. On that some of the wrong gradients may depend, since lines may be missing for others.
+    """
     started = (suspect for suspect in solved(search.others) if suspect.made.is_zero)
     several = [(suspect, UPDATES) for suspect in islice(solved(search.alone), SUSPECTS)]
+    known = {root_of(suspect.site.target) for suspect in solved(search.alone)}
+    updated = (table.suspect for table in search.alone if table.suspect.site.is_update)  # by one number, for example
+    several += [(suspect, UPDATES) for suspect in updated if root_of(suspect.site.target) not in known]
     several += [(suspect, FIRST) for suspect in islice(started, SUSPECTS)]
     several.sort(key=lambda each: not each[0].made.is_zero)
-    places_after = (islice(updates(search.version, suspect), most) for suspect, most in several)
-    holes = (hole for some in places_after for hole in some)
-    every = takewhile(lambda _: search.values > 0 and not search.judge.is_late, holes)
-    return next(filter(None, (filled(search, hole) for hole in every)), None)
+    places_after = [enumerate(islice(updates(search.version, suspect), most)) for suspect, most in several]
+    ranked = sorted(chain.from_iterable(places_after), key=lambda each: each[0] // FIRST)  # some of each in turn
+    return [*{hole.key: hole for _, hole in ranked}.values()]
+
+
+def of_updates(search: Round) -> Repair | None:
+    """The line that is missing in one of these places."""
+    every = lost_updates(search)
+    for tier in FILLINGS:
+        tried = takewhile(lambda _: search.values > 0 and not search.judge.is_late, every)
+        found = next(filter(None, (filled(search, hole, tier) for hole in tried)), None)
+        if found is not None:
+            return found
+        known = {root_of(suspect.site.target) for suspect in solved((*search.alone, *search.others))}
+        every = [hole for hole in every if root_of(ast.unparse(hole.target)) in known]
+        every.sort(key=lambda hole: entries_of(search.known.get(hole.key)))  # the smallest part that can be at fault
+    return None
+
+
+def entries_of(localization: Localization | None) -> float:
+    """Of how many entries what is missing has, if that is known."""
+    return np.inf if localization is None or localization.hole is None else localization.hole.made.entries
 
 
 def of_next(search: Round, last: Repair | None) -> Repair | None:
@@ -151,8 +177,16 @@ def of_lost_name(search: Round, hole: Hole) -> Repair | None:
 
 
 def localized(search: Round, hole: Hole) -> Localization | None:
-    """The localization of a version with a hole, for which it is known what should stand there; None if that cannot be
-    found."""
+    """The localization of a version with a hole, for which it is known what should stand there, found once; None if
+    that cannot be found."""
+    if hole.key not in search.known:
+        search.known[hole.key] = localization_of(search, hole)
+    found: Localization | None = search.known[hole.key]
+    return found
+
+
+def localization_of(search: Round, hole: Hole) -> Localization | None:
+    """The same, found anew."""
     version = search.version.changed([hole.filled(number(1.0))])
     site = site_of(version, hole)
     if site is None:
@@ -190,13 +224,14 @@ def site_of(version: Version, hole: Hole) -> Site | None:
                  and site.statement.lineno == line and isinstance(site.value, ast.Constant)), None)  # fmt: skip
 
 
-def filled(search: Round, hole: Hole) -> Repair | None:
-    """The likeliest line that makes what is missing, as far as that sets everything right, or more than before."""
+def filled(search: Round, hole: Hole, tier: Tier = EVERY) -> Repair | None:
+    """The likeliest line that makes what is missing, as far as that sets everything right, or more than before; made of
+    the values of a tier."""
     localization = localized(search, hole)
     if localization is None or localization.hole is None:
         return None
     best: Repair | None = None
-    table = evaluated(search, localization)
+    table = evaluated(search, localization, tier)
     for edit in fitting(search, localization, table):
         assert edit.value is not None
         moved = earlier(search.version, hole, edit.value)
@@ -205,19 +240,19 @@ def filled(search: Round, hole: Hole) -> Repair | None:
         if repair is not None and repair.mends == search.wrong:
             return repair
         best = best or repair
-    best = best or scattered_line(search, hole, table)
+    best = best or (scattered_line(search, hole, table) if tier in (EVERY, FILLINGS[0]) else None)
     before = search.localization.before or {}
     if best is None and hole.does == "=" and all(before.get(name) is None for name in search.wrong):
         search.hole = search.hole or localization.hole
     return best
 
 
-def evaluated(search: Round, localization: Localization) -> Filling:
-    """What a hole can be filled with, evaluated where it is once it holds what it should."""
+def evaluated(search: Round, localization: Localization, tier: Tier) -> Filling:
+    """What a hole can be filled with of a tier, evaluated where it is once it holds what it should."""
     suspect = localization.hole
     assert suspect is not None and suspect.grown is not None and suspect.shift is not None  # noqa: PT018
     table = Filling(suspect, search.known)
-    table.begin(Tier(-np.inf, np.inf))
+    table.begin(tier)
     right = shift_of(suspect, suspect.shift)
     with localization.version.watched_by(Both(Trying([table], localization.literals), right)):
         search.experiment.run()
@@ -278,18 +313,20 @@ class Filling(Table):
 
     def _candidates(self, names: Mapping[str, Any], hand: Hand) -> Iterator[Trial]:
         function = self.suspect.site.function
-        key = getattr(function, "lineno", 0), tuple(hand.shapes.items()), hand.sizes, hand.wanted
+        line = getattr(function, "lineno", 0)
+        key = line, tuple(hand.shapes.items()), hand.sizes, hand.wanted
+        numbering, codes = self._known.setdefault(line, (Numbering(), dict[int, CodeType | None]()))
         if key not in self._known:
-            compiler, made = Compiler(self.suspect.site, names), dict[int, tuple[ast.expr, float, CodeType]]()
-            numbering, codes = self._known.setdefault(getattr(function, "lineno", 0), (Numbering(), {}))
+            made = dict[int, tuple[ast.expr, float]]()
             for value, cost in sorted(values_at_hand(hand), key=lambda made: made[1]):
-                same, _ = numbering.of(value)
-                if same not in codes:
-                    codes[same] = compiler.code(value)
-                if same not in made and codes[same] is not None:
-                    made[same] = value, cost, codes[same]
-            self._known[key] = [*made.values()]
+                made.setdefault(numbering.of(value)[0], (value, COST + cost))
+            self._known[key] = made
+        compiler, tier = Compiler(self.suspect.site, names), self._tier
         is_missing = self.suspect.is_missing
         said, kind = (MISSING_LINE, MISSING) if is_missing else ("{} is needed here", "what this line computes")
-        for value, cost, code in self._known[key]:
-            yield Trial(Edit(COST + cost, said, value, parts=(value,), kind=kind), code)
+        for same, (value, cost) in self._known[key].items():
+            if tier.above < cost <= tier.limit:
+                if same not in codes:
+                    codes[same] = compiler.code(value)
+                if codes[same] is not None:
+                    yield Trial(Edit(cost, said, value, parts=(value,), kind=kind), codes[same])

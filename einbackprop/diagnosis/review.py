@@ -25,7 +25,7 @@ from einbackprop.core.program import Contract, Dimension, Equation, Input, Opaqu
 from einbackprop.core.progress import contained
 from einbackprop.core.records import dataclass
 from einbackprop.core.source import statements_of
-from einbackprop.core.visible import listed
+from einbackprop.core.visible import first_of, listed
 from einbackprop.derivation.accumulation import as_loss, vjp
 from einbackprop.diagnosis.cases import Place
 from einbackprop.diagnosis.cotangents import Cotangents
@@ -122,9 +122,10 @@ def proofs(
 
 def why_not(equations: Iterable[Equation], conditions: Iterable[Condition]) -> str:
     """Why nothing can be proved, as a sentence: sizes that became numbers, or a statement that runs too often."""
-    frozen = dict.fromkeys(condition.said for condition in conditions if condition.freezes)
+    frozen = [*dict.fromkeys(condition.said for condition in conditions if condition.freezes)]
     if frozen:
-        return f"Nothing is proved for other sizes, since numbers stand for sizes here: {'; '.join(frozen)}."
+        told = first_of(frozen, most=4)  # a position in an array may take a page
+        return f"Nothing is proved for other sizes, since numbers stand for sizes here: {told}."
     places = dict.fromkeys(equation.source.shown for equation in equations if equation.source is not None)
     runs = Counter(replace(place, call=0) for place in places)
     often = next((place for place, count in runs.items() if count > MOST_RUNS), None)

@@ -6,6 +6,9 @@ everything right, the one that sets most gradients right is taken, and the searc
 
 from __future__ import annotations
 
+import ast
+
+from einbackprop.diagnosis.derived_lines import of_derivative
 from einbackprop.diagnosis.double import of_own_value, of_two
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import Repair
@@ -52,7 +55,8 @@ class Search:
         while localization.wrong and len(found) < MISTAKES:
             search = Round(self.judge, localization, self.version)
             repair = of_next(search, found[-1] if found else None)
-            repair = repair or (None if found and self.judge.is_late else found_by(search))
+            is_over = self.judge.is_late and found and found[-1].mends  # after the first of two there is a second
+            repair = repair or (None if is_over else found_by(search))
             is_partial = repair is not None and repair.mends < localization.wrong
             if repair is None or (is_partial and (search.hole or search.is_lost)):
                 self.unexplained = [Blame(search.hole)] if search.hole else unexplained(search)
@@ -69,12 +73,23 @@ class Search:
         return found, first, localization
 
 
+def is_renamed(repair: Repair) -> bool:
+    """Whether an edit puts another name in the place of one that nothing binds, and does not leave it out."""
+    old, new = repair.change.node, repair.change.replacement
+    return isinstance(new, ast.expr) and len(names_of(new)) >= len(names_of(old))
+
+
+def names_of(tree: ast.AST) -> list[ast.Name]:
+    """All names in a tree, each as often as it stands there."""
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+
+
 def found_by(search: Round) -> Repair | None:
     """The repair that a round finds: what is likely first, and what is cheap to try. Where it is known which line is
     missing, what is rare is not tried."""
     is_unbound = isinstance(search.localization.raised, NameError)  # another name may be meant
     misspelled = search.best(TIERS[:1]) if is_unbound else None
-    found = misspelled or of_omission(search)
+    found = misspelled if misspelled is not None and is_renamed(misspelled) else of_omission(search)
     is_tried = found is None and is_left_out(search)
     if is_tried:
         found = of_lost_update(search)
@@ -88,4 +103,4 @@ def found_by(search: Round) -> Repair | None:
     for rarer in (of_whole_value, of_unused, Round.of_parts, of_two):
         if found is None and not search.judge.is_late:
             found = rarer(search)
-    return found
+    return found or of_derivative(search)

@@ -6,7 +6,7 @@ Shapes are followed here, so that only what can be added to the value, or multip
 
 import ast
 from collections.abc import Iterator
-from itertools import combinations_with_replacement, product
+from itertools import accumulate, combinations_with_replacement, permutations, product
 from math import prod
 
 from einbackprop.core.records import dataclass
@@ -21,6 +21,8 @@ from einbackprop.diagnosis.vocabulary.trees import PRODUCTS, attribute, binary, 
 
 FEW, MOST, MOST_ALIKE = 5, 14, 8
 """Arrays of which compounds are made; of which matrix products are, where the shape wanted tells them apart, all."""
+MOST_JOINED = 4
+"""Arrays that are put side by side, at most: in each order."""
 PHRASES = 16
 """What stands elsewhere in the function, of which compounds are made, the nearest."""
 
@@ -92,6 +94,21 @@ def reshaped_products(expression: Expression) -> Iterator[Compound]:
         elif like and prod(compound.shape) == prod(hand.wanted):
             node = call(attribute(compound.node, "reshape"), [attribute(like[0].node, "shape")])
             yield Compound(node, hand.wanted, 0.2 + compound.cost)
+
+
+def joined(expression: Expression) -> Iterator[Compound]:
+    """The arrays that nothing else reads, side by side, in the order in which they are bound first:
+    ``np.hstack((di, df, do, dg))``."""
+    hand, wanted = expression.hand, expression.hand.wanted or ()
+    beside = [name for name, shape in hand.shapes.items() if name in hand.unused and name.isidentifier()
+              and wanted and len(shape) == len(wanted) and shape[:-1] == wanted[:-1]]  # fmt: skip
+    widths = [*accumulate(hand.shapes[name][-1] for name in beside)]
+    count = widths.index(wanted[-1]) + 1 if wanted and wanted[-1] in widths else 0
+    if 2 <= count <= MOST_JOINED:
+        stack = attribute(parsed(hand.numpy), "hstack" if len(wanted) <= 2 else "concatenate")
+        axis = [] if len(wanted) <= 2 else [ast.keyword("axis", number(-1))]
+        for rank, order in enumerate(permutations(map(parsed, beside[:count][::-1]))):
+            yield Compound(ast.Call(stack, [ast.Tuple([*order], ast.Load())], axis), wanted, NEAREST * rank)
 
 
 def flattened(array: Compound) -> Iterator[Compound]:

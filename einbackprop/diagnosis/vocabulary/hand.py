@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
 from dataclasses import field
 from functools import lru_cache
 from inspect import CO_VARARGS, CO_VARKEYWORDS
-from itertools import islice, permutations
+from itertools import chain, combinations, islice, permutations
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -209,7 +209,7 @@ def hand_of(
 
 def is_mask(held: Any) -> bool:
     """Whether a value is an array of booleans, or of zeros and ones."""
-    return is_array(held) and (held.dtype.kind == "b" or {*held.ravel()[:MOST_MASK]} == {0, 1})
+    return is_array(held) and (held.dtype.kind == "b" or {*np.asarray(held).ravel()[:MOST_MASK]} == {0, 1})
 
 
 def is_of_whole_numbers(held: Any) -> bool:
@@ -369,15 +369,17 @@ def is_alike(one: Any, other: Any) -> bool:
 
 
 def by_counters(code: ast.AST, arrays: Mapping[str, Shape], names: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The entries, by the counters of loops, of arrays that the function reads nowhere: ``d_out[i, j, f]``."""
-    counts = [name for name in counters(code) if isinstance(names.get(name), int | np.integer)]
-    for array in unread(code) & arrays.keys():
-        rank = len(arrays[array])
-        for index in permutations(counts[:FEW], rank) if 0 < rank <= len(counts) else ():
-            text = f"{array}[{', '.join(index)}]"
-            held = value_of(parsed(text), names)
-            if held is not MISSING:
-                yield text, held
+    """The entries, by the counters of loops, of arrays that the function reads nowhere: ``d_out[i, j, f]``; those with
+    the counters in the order of the loops first."""
+    counts = [name for name in counters(code) if isinstance(names.get(name), int | np.integer)][:FEW]
+    ranks = {array: len(shape) for array, shape in arrays.items() if array in unread(code)}
+    indices = [(array, index) for array, rank in ranks.items() for index in permutations(counts, rank) if rank]
+    in_order = {*chain.from_iterable(combinations(counts, rank) for rank in ranks.values())}
+    for array, index in sorted(indices, key=lambda each: each[1] not in in_order):
+        text = f"{array}[{', '.join(index)}]"
+        held = value_of(parsed(text), names)
+        if held is not MISSING:
+            yield text, held
 
 
 def index_text(node: ast.Subscript) -> str:

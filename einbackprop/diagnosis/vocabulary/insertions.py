@@ -10,6 +10,7 @@ from einbackprop.diagnosis.vocabulary.compounds import (
     Compound,
     compounds,
     flattened,
+    joined,
     reshaped_products,
     slope_products,
 )
@@ -42,7 +43,7 @@ def values_at_hand(hand: Hand) -> Iterator[tuple[ast.expr, float]]:
     """What is at hand goes in; what a line that is missing may make of it comes out, and what each costs.
 
     That is an array, an array with one edit (its transpose, a sum of it, its product with another), zeros of its shape,
-    and what takes several arrays to write.
+    one over a size, and what takes several arrays to write.
     """
     zeros = attribute(parsed(hand.numpy), "zeros_like")
     for rank, (name, shape) in enumerate(hand.shapes.items()):
@@ -54,7 +55,9 @@ def values_at_hand(hand: Hand) -> Iterator[tuple[ast.expr, float]]:
             assert edit.value is not None
             yield edit.value, edit.cost + cost
     counts = [parsed(size) for size in hand.sizes if hand.is_count(size)][:FEW]
+    yield from ((binary(number(1), "/", size), 0.6) for size in counts)
     expression = Expression(next(filter(is_product, hand.phrases), number(1)), hand)
+    yield from ((compound.node, 0.6 + compound.cost) for compound in joined(expression))
     for compound in (*compounds(expression), *slope_products(expression), *reshaped_products(expression)):
         yield compound.node, 1.2 + compound.cost
         yield negated(compound.node), 1.5 + compound.cost
