@@ -668,3 +668,24 @@ def both(W, X):
     report = check(module_of(code, "matrices").both, rng.normal(size=(3, 4)), rng.random((5, 4)), wrt=0)
     (found,) = [item for item in report.findings if item.line]
     assert found.write == "dW += np.multiply(a, np.multiply(a, 1 - a)).dot(x.T)"
+
+
+@pytest.mark.parametrize("labels", ["[1, 3, 0, 3]", "np.array([1, 3, 0, 3])"])
+@pytest.mark.parametrize(("right", "wrong"), [("g[y[k]]", "g[k]"), ("d[k]", "d[y[k]]")])
+def test_what_labels_say_of_a_round_is_an_index(labels: str, right: str, wrong: str) -> None:
+    code = """\
+import numpy as np
+
+
+def both(V, v):
+    y = LABELS
+    t = 1 / (1 + np.exp(-V[y, :].dot(v)))
+    d = (t - 1)[:, None] * v
+    g = np.zeros(V.shape)
+    for k in range(len(y)):
+        g[y[k]] += d[k]
+    return -np.sum(np.log(t)), g
+""".replace("LABELS", labels).replace(right, wrong)
+    rng = np.random.default_rng(0)
+    (found,) = check(module_of(code, "labels").both, rng.normal(size=(5, 3)), rng.normal(size=3), wrt=0).findings
+    assert found.write == "g[y[k]] += d[k]"

@@ -71,7 +71,7 @@ class Hand:
     words : tuple of tuple of str
         Strings that stand for the same kind of thing: those that one function has, the keys of one dict.
     labels : tuple of str
-        Vectors of whole numbers, which may pick entries of other arrays.
+        Vectors and lists of whole numbers, which may pick entries of other arrays.
     products : tuple of str
         Sizes that the function computes from others where it gives a shape: ``4 * H``.
     elsewhere : tuple of ast.expr
@@ -202,7 +202,8 @@ def hand_of(
         {text: taken_by(function.__code__, function.__defaults__ or ()) for text, function in own.items()},
         scalars=tuple(sorted(floating(numbers, variables), key=lambda text: text not in spelled)[:MOST_SCALARS]),
         words=tuple(words_of(own.values(), every.values())),
-        labels=tuple(text for text in near if len(arrays[text]) == 1 and is_of_whole_numbers(every.get(text)))[:FEW],
+        labels=tuple([text for text in near if len(arrays[text]) == 1 and is_of_whole_numbers(every.get(text))]
+                     + [text for text, held in every.items() if is_list_of_whole_numbers(held)])[:FEW],
         products=tuple(text for text, names in products(code).items() if names <= numbers.keys())[:FEW],
     )
 
@@ -215,6 +216,11 @@ def is_mask(held: Any) -> bool:
 def is_of_whole_numbers(held: Any) -> bool:
     """Whether a value is an array of integers."""
     return is_array(held) and held.dtype.kind in "iu"
+
+
+def is_list_of_whole_numbers(held: Any) -> bool:
+    """Whether a value is a list of integers, such as labels."""
+    return type(held) is list and 0 < len(held) <= LONG and all(type(one) is int for one in held)
 
 
 def words_of(functions: Iterable[Any], values: Iterable[Any]) -> Iterator[tuple[str, ...]]:

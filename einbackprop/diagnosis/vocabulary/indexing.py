@@ -110,6 +110,7 @@ def other_index(expression: Expression) -> Iterator[Edit]:
         if isinstance(place.node, OPERANDS):
             yield from other_name(expression, place)
             yield expression.edit(place, negated(place.node), 1.6, "the sign of the index {} is wrong", place)
+            yield from picked(expression, place)
         elif held_number(place.node) is not None:
             yield from other_name(expression, place)
         elif isinstance(place.node, ast.Tuple):
@@ -121,6 +122,19 @@ def other_index(expression: Expression) -> Iterator[Edit]:
         elif isinstance(place.node, ast.Constant) and isinstance(place.node.value, str):
             for key, cost in other_keys(expression, place):
                 yield expression.edit(place, key, cost, "the entry {} is needed, not {}", key, place)
+
+
+def picked(expression: Expression, place: Place) -> Iterator[Edit]:
+    """What labels say of a round, ``grad[y[i]]`` for ``grad[i]``, or the round itself."""
+    node, labels = place.node, expression.hand.labels
+    if isinstance(node, ast.Subscript) and ast.unparse(node.value) in labels and is_index(place):
+        yield expression.edit(place, node.slice, 1.3, *instead(place, node.slice))
+    elif isinstance(node, ast.Name) and is_index(place) and place.text in expression.hand.sizes:
+        above = place.outer.node if place.outer is not None else None
+        held = ast.unparse(above.value) if isinstance(above, ast.Subscript) else ""
+        for rank, label in enumerate(label for label in labels if label != held):
+            new = subscript(parsed(label), node)
+            yield expression.edit(place, new, 1.2 + NEAREST * rank, *instead(place, new))
 
 
 def other_keys(expression: Expression, place: Place) -> Iterator[tuple[ast.expr, float]]:
@@ -304,7 +318,9 @@ def neighbours(node: Any) -> Iterator[tuple[ast.expr, float]]:
     """An index moved by one and by two, and what each costs: ``t - 1`` and ``t + 1`` for ``t``."""
     held = held_number(node)
     if held is not None and held == int(held):
-        yield from ((number(int(held) + step), 1.2 + 0.3 * (abs(step) - 1)) for step in (-1, 1, -2, 2))
+        for by in (-1, 1, -2, 2):
+            is_from_end = int(held) + by < 0 <= held  # of two rows the last is the second, which is meant
+            yield number(int(held) + by), 1.2 + 0.3 * (abs(by) - 1) + 0.15 * is_from_end
         return
     base, moved = node, 0
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
