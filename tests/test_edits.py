@@ -671,7 +671,7 @@ def both(W, X):
 
 
 @pytest.mark.parametrize("labels", ["[1, 3, 0, 3]", "np.array([1, 3, 0, 3])"])
-@pytest.mark.parametrize(("right", "wrong"), [("g[y[k]]", "g[k]"), ("d[k]", "d[y[k]]")])
+@pytest.mark.parametrize(("right", "wrong"), [("g[y[k]]", "g[k]"), ("g[y[k]]", "g[k % 5]"), ("d[k]", "d[y[k]]")])
 def test_what_labels_say_of_a_round_is_an_index(labels: str, right: str, wrong: str) -> None:
     code = """\
 import numpy as np

@@ -62,12 +62,13 @@ def unread_diagnosis(
     *, is_read: bool,
 ) -> Diagnosis | None:  # fmt: skip
     """What is wrong, and where, found by values, and where the loss ``is_read`` by what is derived from it, without
-    reading the gradients; None where nothing is found that repairs it.
+    reading the gradients; None where nothing is found that repairs it, and to read them may tell more.
     """
     loss = traced_at(problem.forward, trial.state) if is_read and problem.forward is not None else None
     program, folded = (loss.unrolled.program, loss.program) if isinstance(loss, Trace) else (None, None)
     case = case_of(problem, trial, program, Review(), states, parameters, seed, larger, folded)
-    return repairing(diagnosis_of(replace(case, read=lambda at: {}), seed))
+    found = diagnosis_of(replace(case, read=lambda at: {}), seed)
+    return found if found.findings and isinstance(loss, Trace) else repairing(found)
 
 
 def repairing(found: Diagnosis) -> Diagnosis | None:

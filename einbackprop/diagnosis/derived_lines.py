@@ -38,8 +38,8 @@ WRITTEN, KIND = "this is not the derivative of the loss", "what this line comput
 
 
 def of_derivative(search: Round) -> Repair | None:
-    """A statement that is written anew, or one that is missing, with which everything is right, or more than before;
-    what is returned is the last to be written anew."""
+    """A statement that is written anew, or one that is missing, with which everything is right, or more than before:
+    the shortest."""
     candidates = [*of_statements(search), *of_holes(search)]
     candidates.sort(key=lambda each: len(ast.unparse(each[0])) // ALIKE)
     return next(filter(None, (make(expression) for expression, make in candidates)), None)

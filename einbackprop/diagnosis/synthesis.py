@@ -130,7 +130,6 @@ class Synthesis:
         except UnwritableError:
             return None
 
-
     def _simplified(
         self, equation: Equation, inside: Mapping[str, Equation], named: Collection[str], letters: Letters
     ) -> tuple[Equation, dict[str, Equation]]:

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 from einbackprop.core.collecting import grouped
@@ -113,6 +113,8 @@ def other_index(expression: Expression) -> Iterator[Edit]:
             yield from picked(expression, place)
         elif held_number(place.node) is not None:
             yield from other_name(expression, place)
+        elif isinstance(place.node, ast.BinOp):
+            yield from picked(expression, place)
         elif isinstance(place.node, ast.Tuple):
             for one, two in combinations(range(len(place.node.elts)), 2):
                 items = [*place.node.elts]
@@ -129,11 +131,12 @@ def picked(expression: Expression, place: Place) -> Iterator[Edit]:
     node, labels = place.node, expression.hand.labels
     if isinstance(node, ast.Subscript) and ast.unparse(node.value) in labels and is_index(place):
         yield expression.edit(place, node.slice, 1.3, *instead(place, node.slice))
-    elif isinstance(node, ast.Name) and is_index(place) and place.text in expression.hand.sizes:
+    elif isinstance(node, ast.Name | ast.BinOp) and is_index(place):
         above = place.outer.node if place.outer is not None else None
         held = ast.unparse(above.value) if isinstance(above, ast.Subscript) else ""
-        for rank, label in enumerate(label for label in labels if label != held):
-            new = subscript(parsed(label), node)
+        rounds = sorted(names_in(node).intersection(expression.hand.sizes))
+        for rank, (label, counter) in enumerate(product([label for label in labels if label != held], rounds)):
+            new = subscript(parsed(label), parsed(counter))
             yield expression.edit(place, new, 1.2 + NEAREST * rank, *instead(place, new))
 
 
