@@ -1,6 +1,7 @@
 """Lines that are written from the derivative of the loss, where no edit of what stands there repairs."""
 
 import ast
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,18 @@ def both(V, W, x, y, z):
     dW += np.outer(d, a)
     return np.sum(g * g), dV, dW, dx
 """
+TENSOR = """\
+import numpy as np
+
+
+def both(V, W, x, y):
+    a = np.concatenate([x, y])
+    h = np.tanh(np.einsum("ijl,j,l->i", V, a, a) + W @ a)
+    d = 2 * h * (1 - h * h)
+    dV, dW = np.einsum("i,j,l->ijl", d, a, a), np.outer(d, a)
+    d = W.T @ d + 2 * V[0].T @ a
+    return np.sum(h * h), dV, dW, d[: len(x)], d[len(x):]
+"""
 rng = np.random.default_rng(0)
 CASES = {
     "gated": (GATED, "(s + gate * s * (1 - s))", "s * (1 - s)", [(5, 4), (4, 3), (4, 3), (5, 3)], (1, 2)),
@@ -86,6 +99,15 @@ def test_what_no_edit_repairs_is_written_from_the_derivative(name: str) -> None:
     assert found.write is not None, found
     repaired = module_of(with_writes(code, report.findings), f"{name}_repaired")
     assert check(repaired.both, *arguments, wrt=wrt).ok
+
+
+def test_what_the_readme_shows_is_what_is_written() -> None:
+    shapes = ((2, 4, 4), (2, 4), (2,), (2,))
+    report = check(module_of(TENSOR, "tensor").both, *(0.4 * rng.normal(size=shape) for shape in shapes), wrt=(0, 1, 2, 3))
+    (found,) = [item for item in report.findings if item.line]
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert found.write is not None
+    assert f"`{found.write}`" in readme
 
 
 @pytest.mark.parametrize("name", CASES)

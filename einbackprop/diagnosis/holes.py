@@ -275,7 +275,7 @@ def earlier(version: Version, hole: Hole, value: ast.expr) -> Hole:
     block, at = next(iter(blocks_of(version.tree(hole.definition), hole.statement)), ([hole.statement], 0))
     if hole.is_after:
         needed = names_in(value) | names_in(hole.target)
-        made = next((one for one in block[:at][::-1] if needed & bound_by(one)), None)
+        made = next((one for one in block[at::-1] if needed & bound_by(one)), None)
         return hole if made is None else replace(hole, statement=made)
     if not isinstance(hole.statement, ast.Return):
         return hole
