@@ -103,7 +103,8 @@ def test_what_no_edit_repairs_is_written_from_the_derivative(name: str) -> None:
 
 def test_what_the_readme_shows_is_what_is_written() -> None:
     shapes = ((2, 4, 4), (2, 4), (2,), (2,))
-    report = check(module_of(TENSOR, "tensor").both, *(0.4 * rng.normal(size=shape) for shape in shapes), wrt=(0, 1, 2, 3))
+    arguments = [0.4 * rng.normal(size=shape) for shape in shapes]
+    report = check(module_of(TENSOR, "tensor").both, *arguments, wrt=(0, 1, 2, 3))
     (found,) = [item for item in report.findings if item.line]
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     assert found.write is not None
@@ -152,3 +153,52 @@ def test_an_expression_is_found_of_inputs_alone() -> None:
     ds = (p * arrays[3].sum(axis=1, keepdims=True) - arrays[3]) / 3
     (found, *_) = Synthesis(cotangents).expressions(h.T @ ds + 0.2 * arrays[2], {"h": h, "ds": ds, "V": arrays[2]})
     assert ast.unparse(found) == "0.2 * V + np.einsum('bj,bk->jk', h, ds)"
+
+
+PENALISED = """\
+import numpy as np
+
+REG = 0.05
+
+
+def both(x, W, reg):
+    h = np.tanh(x @ W)
+    dz = 2 * h * (1 - h * h)
+    dW = x.T @ x @ W
+    return np.sum(h * h) + NAME * np.sum(W * W), dz @ W.T, dW
+"""
+
+
+@pytest.mark.parametrize("name", ["REG", "reg"])
+def test_numbers_stand_under_their_names(name: str) -> None:
+    arguments = rng.normal(size=(5, 4)), rng.normal(size=(4, 3)), 0.3
+    report = check(module_of(PENALISED.replace("NAME", name), "penalised").both, *arguments, wrt=(0, 1))
+    (found,) = [item for item in report.findings if item.line]
+    assert found.write == f"dW = 2 * {name} * W + np.einsum('bi,bj->ij', x, dz)"
+
+
+def test_a_call_of_the_users_is_not_written_away() -> None:
+    code = """\
+import numpy as np
+
+
+class Layer:
+    def forward(self, x, W):
+        self.x, self.W, self.t = x, W, np.tanh(x @ W)
+        return x + self.t
+
+    def backward(self, g):
+        self.dW = self.x.T @ (g * (1 - self.t * self.t))
+        return g
+
+
+def both(x, W, C):
+    layer = Layer()
+    loss = np.sum(C * layer.forward(x, W))
+    dx = layer.backward(C)
+    return loss, dx
+"""
+    arguments = rng.normal(size=(5, 4)), rng.normal(size=(4, 4)), rng.normal(size=(5, 4))
+    report = check(module_of(code, "called").both, *arguments, wrt=0)
+    assert not report
+    assert "layer.backward(C)" in with_writes(code, report.findings)

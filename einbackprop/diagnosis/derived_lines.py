@@ -7,14 +7,16 @@ of the two, and the whole code is run with it, at every state, as with any edit.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+import copy
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
-from types import FrameType
+from itertools import product
+from types import FrameType, FunctionType
 from typing import Any
 
 import numpy as np
 
+from einbackprop.core.source import statements_of
 from einbackprop.diagnosis.experiments import Array, Both
 from einbackprop.diagnosis.holes import Hole
 from einbackprop.diagnosis.hooks import Site
@@ -26,20 +28,23 @@ from einbackprop.diagnosis.suspects import Suspect, needed_of
 from einbackprop.diagnosis.trying import Table
 from einbackprop.diagnosis.versions import Version
 from einbackprop.diagnosis.vocabulary import Edit, hand_of
+from einbackprop.diagnosis.vocabulary.hand import MISSING as UNKNOWN
 from einbackprop.diagnosis.vocabulary.hand import value_of
 from einbackprop.diagnosis.vocabulary.insertions import MISSING
-from einbackprop.diagnosis.vocabulary.trees import OPERANDS, parsed
+from einbackprop.diagnosis.vocabulary.trees import OPERANDS, binary, parsed
+from einbackprop.world.ownership import is_users_function
 
 MOST = 8
 """Statements that are written anew, and places of lines that are missing, at most."""
 ALIKE = 16
 """Characters by which the texts of two differ, of which neither is called shorter."""
+SIMPLE = frozenset((0.5, 0.25, 1.5, -0.5, -0.25, -1.5))
+"""Numbers that derivatives have of their own."""
 WRITTEN, KIND = "this is not the derivative of the loss", "what this line computes"
 
 
 def of_derivative(search: Round) -> Repair | None:
-    """A statement that is written anew, or one that is missing, with which everything is right, or more than before:
-    the shortest."""
+    """A statement that is written anew, or one that is missing, with which everything is right: the shortest."""
     candidates = [*of_statements(search), *of_holes(search)]
     candidates.sort(key=lambda each: len(ast.unparse(each[0])) // ALIKE)
     return next(filter(None, (make(expression) for expression, make in candidates)), None)
@@ -50,22 +55,22 @@ Candidate = tuple[ast.expr, Callable[[ast.expr], Repair | None]]
 
 
 def of_statements(search: Round) -> Iterator[Candidate]:
-    """What statements may make instead."""
-    tables = [table for table in (*search.alone, *search.others)
-              if table.suspect.shift is not None and not table.suspect.site.is_passed
+    """What statements may make instead. Where an entry is returned that lacks a term, that is a line before."""
+    tables = [table for table in search.alone if table.suspect.shift is not None and not table.suspect.site.is_passed
               and not table.suspect.made.is_zero]  # what begins as zeros lacks a line  # fmt: skip
-    tables.sort(key=lambda table: (search.wrong > table.suspect.reach, table.suspect.site not in search.broken))
+    tables.sort(key=lambda table: table.suspect.site not in search.broken)
     for table in tables[:MOST]:
         site, definition = table.suspect.site, (table.suspect.site.file, table.suspect.site.definition)
         if isinstance(search.version.tree(definition), ast.Expr):  # the question is the user's
             continue
         for value in expressions(search, table.suspect):
-            yield value, partial(anew, search, table)
-            own, added = (value.left, value.right) if isinstance(value, ast.BinOp) else (value, value)
-            is_more = isinstance(getattr(value, "op", None), ast.Add) and ast.unparse(own) == ast.unparse(site.value)
-            if is_more and isinstance(site.statement, ast.Return) and isinstance(site.value, OPERANDS):
-                hole = Hole(definition, site.statement, site.value, "+=")
-                yield added, partial(filled_with, search, hole, site)
+            if not isinstance(site.value, OPERANDS):  # what only hands on a value is not what made it wrong
+                yield value, partial(anew, search, table)
+            elif isinstance(site.value, ast.Subscript) and isinstance(site.statement, ast.Return):
+                match value:
+                    case ast.BinOp(own, ast.Add(), term) if ast.unparse(own) == ast.unparse(site.value):
+                        hole = Hole(definition, site.statement, site.value, "+=")
+                        yield term, partial(filled_with, search, hole, site)
 
 
 def of_holes(search: Round) -> Iterator[Candidate]:
@@ -78,17 +83,16 @@ def of_holes(search: Round) -> Iterator[Candidate]:
 
 
 def filled_with(search: Round, hole: Hole, site: Site, value: ast.expr) -> Repair | None:
-    """A line that is missing, if that sets something right, and nothing wrong."""
+    """A line that is missing, if that sets everything right."""
     edit = Edit(COST, MISSING_LINE, value, parts=(value,), kind=MISSING)
-    return repair_of(search, site, edit, hole.filled(value))
+    found = repair_of(search, site, edit, hole.filled(value))
+    return found if found is not None and found.mends == search.wrong else None
 
 
 def anew(search: Round, table: Table, value: ast.expr) -> Repair | None:
-    """A statement that is written anew, if that sets something right, and nothing wrong."""
+    """A statement that is written anew, if that sets everything right."""
     repair = search.edited(table, Edit(COST, WRITTEN, value, parts=(value,), kind=KIND), search.wrong)
-    version = search.version.changed([repair.change])
-    left = frozenset() if search.judge.works(version) else search.judge.left(version)
-    return replace(repair, mends=search.wrong - left) if left is not None and left < search.wrong else None
+    return repair if search.judge.works(search.version.changed([repair.change])) else None
 
 
 def expressions(search: Round, suspect: Suspect, version: Version | None = None) -> Iterator[ast.expr]:
@@ -99,7 +103,38 @@ def expressions(search: Round, suspect: Suspect, version: Version | None = None)
     seen = AtHand(suspect.site, len(suspect.made.values) - 1, np.shape(wanted))
     right = shift_of(suspect, suspect.shift) if suspect.is_repeated and suspect.shift is not None else None
     search.judge.gradients(version or search.version, seen if right is None else Both(seen, right))
-    yield from search.judge.roles.expressions(wanted, seen.arrays, seen.numpy)
+    if not seen.calls_users:  # what such a call does besides would be lost
+        found = search.judge.roles.expressions(wanted, seen.arrays, seen.numpy)
+        yield from filter(None, (with_names(value, seen.numbers, literals_in(suspect.site)) for value in found))
+
+
+def literals_in(site: Site) -> frozenset[float]:
+    """The numbers that stand in the file of a statement."""
+    nodes = ast.walk(statements_of(site.file).tree)
+    return frozenset(node.value for node in nodes if isinstance(node, ast.Constant) and type(node.value) is float)
+
+
+def with_names(value: ast.expr, numbers: Mapping[str, float], literals: Collection[float]) -> ast.expr | None:
+    """An expression with names at hand for the numbers in it that are no literals of the code; None where one has no
+    name.
+
+    >>> ast.unparse(with_names(ast.parse("0.6 * W + 0.5 * x", mode="eval").body, {"reg": 0.3}, ()))
+    '2 * reg * W + 0.5 * x'
+    """
+    unnamed = []
+
+    class Names(ast.NodeTransformer):
+        def visit_Constant(self, node: ast.Constant) -> ast.expr:
+            if type(node.value) is not float or node.value in SIMPLE or node.value in literals:
+                return node
+            for times, name in product((1, 2, 0.5), numbers):
+                if times * numbers[name] == node.value:
+                    return parsed(name) if times == 1 else binary(ast.Constant(times), "*", parsed(name))
+            unnamed.append(node)
+            return node
+
+    named: ast.expr = Names().visit(copy.deepcopy(value))
+    return None if unnamed else named
 
 
 def wanted_of(suspect: Suspect) -> Array | None:
@@ -118,14 +153,19 @@ class AtHand:
     ----------
     arrays : dict of str to array
         As they are spelled there, the nearest first.
+    numbers : dict of str to float
+        Numbers with a name, that are no sizes.
     numpy : str
         What the code calls NumPy.
+    calls_users : bool
+        Whether the statement calls a function of the user's.
     """
 
     def __init__(self, site: Site, run: int, shape: tuple[int, ...]) -> None:
         self.sites = {site}
         self.arrays: dict[str, Array] = {}
-        self.numpy = "np"
+        self.numbers: dict[str, float] = {}
+        self.numpy, self.calls_users = "np", False
         self._left, self._shape = run, shape
 
     def made(self, site: Site, value: Any, frame: FrameType) -> Any:
@@ -136,6 +176,18 @@ class AtHand:
             read = {ast.unparse(node) for node in ast.walk(site.value) if isinstance(node, OPERANDS)}
             order = sorted(hand.shapes, key=lambda text: (text not in read, not text.isidentifier()))
             self.arrays = {text: np.array(value_of(parsed(text), names)) for text in order}
+            found = {text: value_of(parsed(text), names) for text in (*hand.scalars, *hand.sizes)}
+            self.numbers = {text: float(held) for text, held in found.items() if isinstance(held, float | np.floating)}
             self.numpy = hand.numpy
+            called = (called_by(node, names) for node in ast.walk(site.value) if isinstance(node, ast.Call))
+            self.calls_users = any(isinstance(one, FunctionType) and is_users_function(one) for one in called)
         self._left -= 1
         return value
+
+
+def called_by(call: ast.Call, names: Mapping[str, Any]) -> object:
+    """What a call calls, as far as that is known without running code of the user's."""
+    held = value_of(call.func, names)
+    if held is UNKNOWN and isinstance(call.func, ast.Attribute):
+        return getattr(type(value_of(call.func.value, names)), call.func.attr, None)
+    return held
