@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from size_structures import RIGHT_AT_SIX, RIGHT_OF_EVERY_SIZE
 import einbackprop as eb
 from einbackprop.capture.tracer import record
 from einbackprop.core import interpretation
-from einbackprop.diagnosis.review import MOST_RUNS
+from einbackprop.diagnosis.review import MOST_RUNS, why_not
 
 LINE = re.compile(r"`.*?` in line \d+ (was|held|goes|raised|takes)|is (at most )?\S.* in line \d+")
 RIGHT = [*(right for _, right, _, _ in with_sizes()), *MORE_RIGHT]
@@ -170,3 +171,12 @@ def test_what_is_drawn_by_values_is_as_in_this_run() -> None:
     """A policy draws what it does by its own probabilities."""
     traced = record(lambda w: w[np.random.default_rng(1).choice(3, p=w / w.sum())], (np.array([0.5, 1.0, 2.0]),))
     assert [condition.kind for condition in traced.conditions if condition.kind == "taken"] == ["taken"]
+
+
+def test_of_many_positions_some_are_told() -> None:
+    conditions: Any = [SimpleNamespace(said=f"{'(i + j) // ' * 40}{n} is 3", freezes=True) for n in range(200)]
+    conditions.append(SimpleNamespace(said="n is 3 in line 7", freezes=True))
+    said = why_not((), conditions)
+    assert said.startswith("Nothing is proved for other sizes, since numbers stand for sizes here: n is 3 in line 7; ")
+    assert said.endswith(" and 197 more.")
+    assert len(said) < 500

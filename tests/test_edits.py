@@ -21,6 +21,8 @@ from einbackprop import check
 from einbackprop.core.source import compile_tree, parse_python
 from einbackprop.diagnosis.repair import TIERS
 from einbackprop.diagnosis.vocabulary import Edit, Hand, expression_edits, hand_of, statement_edits, values_at_hand
+from einbackprop.diagnosis.vocabulary.hand import by_counters
+from einbackprop.diagnosis.vocabulary.indexing import neighbours
 
 N, D, H, C, T = 5, 6, 4, 3, 7
 
@@ -689,3 +691,16 @@ def both(V, v):
     rng = np.random.default_rng(0)
     (found,) = check(module_of(code, "labels").both, rng.normal(size=(5, 3)), rng.normal(size=3), wrt=0).findings
     assert found.write == "g[y[k]] += d[k]"
+
+
+def test_entries_by_counters_come_in_the_order_of_the_loops() -> None:
+    code = ast.parse("for i in r:\n    for j in r:\n        for k in r:\n            d, m = 1, 2\n")
+    names = {"i": 0, "j": 1, "k": 2, "d": np.zeros((3, 3, 3)), "m": np.zeros((3, 3))}
+    found = [text for text, _ in by_counters(code, {"m": (3, 3), "d": (3, 3, 3)}, names)]
+    assert found[:4] == ["m[i, j]", "m[i, k]", "m[j, k]", "d[i, j, k]"]
+
+
+@pytest.mark.parametrize(("index", "likelier", "than"), [("0", "1", "-1"), ("1", "2", "-1")])
+def test_an_index_from_the_end_is_less_likely(index: str, likelier: str, than: str) -> None:
+    costs = {ast.unparse(node): cost for node, cost in neighbours(ast.parse(index, mode="eval").body)}
+    assert costs[likelier] < costs[than]

@@ -13,10 +13,13 @@ from sampling import some
 
 from einbackprop import check
 from einbackprop.checking.reports import Report
-from einbackprop.diagnosis import search
-from einbackprop.diagnosis.holes import additions
+from einbackprop.diagnosis import omissions, search
+from einbackprop.diagnosis.holes import Hole, additions
+from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.missing_terms import summing
-from einbackprop.diagnosis.repair import TIERS
+from einbackprop.diagnosis.omissions import filled
+from einbackprop.diagnosis.repair import TIERS, Round
+from einbackprop.diagnosis.trying import Tier
 
 NETWORK = """\
 import numpy as np
@@ -814,3 +817,70 @@ def gradients(x, options, C):
     report = check(module.loss, module.gradients, rng.normal(size=(6, 3)), {}, rng.normal(size=(6, 3)))
     (found,) = [item for item in report.findings if item.line]
     assert (found.write or "").splitlines()[0] == 'eps = options.get("eps", 1e-5)'
+
+
+def test_a_lost_gradient_stands_where_the_order_of_those_that_are_returned_has_it() -> None:
+    code = """\
+import numpy as np
+
+
+def both(x, W, b, V):
+    h = np.tanh(x @ W + b)
+    d = V * (1 - h * h)
+    dx = d @ W.T
+    db = d.sum(axis=0)
+    dV = h
+    return np.sum(h * V), dx, dW, db, dV
+"""
+    first, _, after = code.partition("    db = ")
+    whole = first + "    dW = x.T @ d\n    db = " + after
+    rng = np.random.default_rng(0)
+    arguments = [rng.normal(size=shape) for shape in ((5, 4), (4, 3), (3,), (5, 3))]
+    assert check(module_of(whole, "whole").both, *arguments, wrt=(0, 1, 2, 3)).ok
+    # with the line lost the gradient is None, and not a name that nothing binds
+    lost = code.replace("    h = np", "    dW = None\n    h = np", 1)
+    report = check(module_of(lost, "lost").both, *arguments, wrt=(0, 1, 2, 3))
+    (found,) = [item for item in report.findings if item.line]
+    assert (found.write or "").splitlines() == ["dW = x.T @ d", "db = d.sum(axis=0)"]
+
+
+def test_places_of_several_statements_are_tried_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    def table(name: str) -> Any:
+        made, site = SimpleNamespace(is_zero=False), SimpleNamespace(is_update=False, target=name)
+        return SimpleNamespace(suspect=SimpleNamespace(shift=np.ones(1), made=made, site=site))
+
+    def places(version: Any, suspect: Any) -> Any:
+        return (SimpleNamespace(key=f"{suspect.site.target}{n}") for n in range(4))
+
+    monkeypatch.setattr(omissions, "updates", places)
+    search: Any = SimpleNamespace(alone=[table("a"), table("b")], others=[], version=None)
+    found: list[Any] = [hole.key for hole in omissions.lost_updates(search)]
+    assert found == ["a0", "a1", "b0", "b1", "a2", "a3", "b2", "b3"]
+
+
+def test_of_parts_that_may_be_at_fault_the_smallest_is_filled_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = """\
+import numpy as np
+
+
+def both(x, W, u, v):
+    a = x @ W
+    H = W.shape[1] // 2
+    d = np.cos(a)
+    d[:, :H] *= u
+    dW = x.T @ d
+    return np.sum(np.sin(a[:, :H]) * u) + np.sum(np.sin(a[:, H:]) * u * v), dW
+"""
+    tried: list[tuple[str, Tier]] = []
+
+    def recorded(search: Round, hole: Hole, tier: Tier) -> Repair | None:
+        tried.append((ast.unparse(hole.target), tier))
+        return filled(search, hole, tier)
+
+    monkeypatch.setattr(omissions, "filled", recorded)
+    rng = np.random.default_rng(0)
+    arguments = [rng.normal(size=shape) for shape in ((5, 4), (4, 6), (5, 3), (5, 3))]
+    report = check(module_of(code, "parts").both, *arguments, wrt=1)
+    (found,) = [item for item in report.findings if item.line]
+    assert (found.write or "").splitlines()[0] == "d[:, H:] *= v * u"
+    assert [target for target, tier in tried if tier == omissions.FILLINGS[1]] == ["d[:, H:]"]

@@ -234,9 +234,10 @@ def test_new_lines_end_as_those_of_the_file(tmp_path: Path, monkeypatch: pytest.
     assert patch.text.endswith("+++ ./s.py\n@@ -1,2 +1,3 @@\n def f():\r\n     x = 1\r\n+    y = 2\r\n")
 
 
-def test_what_cannot_be_written_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("asked", ["w", "np.exp(w) + 1"])
+def test_what_cannot_be_written_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: str) -> None:
     (tmp_path / "s.py").write_text("import numpy as np\nw = np.array([0.5, -2.0])\n", encoding="utf-8")
-    assert main(["check", str(tmp_path / "s.py"), "--loss", "(w**3).sum()", "--grads", "w", "--wrt", "w",
+    assert main(["check", str(tmp_path / "s.py"), "--loss", "(w**3).sum()", "--grads", asked, "--wrt", "w",
                  "--diff"]) == 1
     out, err = capsys.readouterr()
     assert out == ""

@@ -18,8 +18,10 @@ from sampling import THOROUGH, some
 from einbackprop import check
 from einbackprop.checking.reports import Report
 from einbackprop.checking.verdicts import Finding
+from einbackprop.diagnosis.cases import Case, Diagnosis
+from einbackprop.diagnosis.double import of_two
 from einbackprop.diagnosis.experiments import EndlessError, limited
-from einbackprop.diagnosis.likelihood import new_statements
+from einbackprop.diagnosis.likelihood import Repair, new_statements
 from einbackprop.diagnosis.repair import Round
 from einbackprop.diagnosis.trying import Allowance, is_pure, on_copies
 from einbackprop.diagnosis.vocabulary.expression import Expression
@@ -267,6 +269,33 @@ def test_a_search_ends_after_so_much_work_whatever_the_clock_says(monkeypatch: p
     monkeypatch.setattr("einbackprop.diagnosis.judge.LONG", 0)
     found = found_in(checked_chain(CHAIN.replace(*ON_ONE_WAY[0][0]).replace(*ON_ONE_WAY[0][1])))
     assert not any(f.write for f in found)
+
+
+def test_the_second_of_two_is_looked_for_however_late_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(search: Round) -> Repair | None:
+        found = of_two(search)
+        monkeypatch.setattr("einbackprop.diagnosis.judge.LONG", 0)
+        return found
+
+    monkeypatch.setattr("einbackprop.diagnosis.search.of_two", late)
+    found = found_in(checked_chain(CHAIN.replace(*ON_ONE_WAY[0][0]).replace(*ON_ONE_WAY[0][1])))
+    assert len(found) == 2
+    assert all(f.write for f in found)
+
+
+def test_a_search_that_read_the_loss_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = []
+
+    def nothing(case: Case, seed: int) -> Diagnosis:
+        searched.append(case)
+        return Diagnosis((Finding("this is wrong", "chain.py", 16),))
+
+    monkeypatch.setattr("einbackprop.checking.solving.STATEMENTS", 0)
+    monkeypatch.setattr("einbackprop.checking.solving.diagnosis_of", nothing)
+    monkeypatch.setattr("einbackprop.checking.mistakes.diagnosis_of", nothing)
+    report = checked_chain(CHAIN.replace("d /= n", "d *= n"))
+    assert [f.message for f in report.findings if f.line] == ["this is wrong"]
+    assert len(searched) == 1
 
 
 TWO = [("a helper", "an axis"), ("an operand", "a size")]

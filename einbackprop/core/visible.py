@@ -99,7 +99,7 @@ def first_of(items: Collection[str], most: int, longest: int = 80) -> str:
     'a; c; d and 1 more'
     """
     told = sorted(items, key=lambda item: len(item) > longest)[:most]
-    shown = "; ".join(item if len(item) <= longest else f"{item[:longest]} …" for item in told)
+    shown = "; ".join(shortened(item, longest) for item in told)
     return f"{shown} and {len(items) - most} more" if len(items) > most else shown
 
 

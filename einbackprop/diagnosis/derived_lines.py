@@ -22,7 +22,7 @@ from einbackprop.diagnosis.holes import Hole
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.localization import shift_of
-from einbackprop.diagnosis.omissions import COST, MISSING_LINE, localized, lost_updates, repair_of
+from einbackprop.diagnosis.omissions import COMPUTED, COST, MISSING_LINE, localized, lost_updates, repair_of
 from einbackprop.diagnosis.repair import Round
 from einbackprop.diagnosis.suspects import Suspect, needed_of
 from einbackprop.diagnosis.trying import Table
@@ -40,7 +40,7 @@ ALIKE = 16
 """Characters by which the texts of two differ, of which neither is called shorter."""
 SIMPLE = frozenset((0.5, 0.25, 1.5, -0.5, -0.25, -1.5))
 """Numbers that derivatives have of their own."""
-WRITTEN, KIND = "this is not the derivative of the loss", "what this line computes"
+WRITTEN = "this is not the derivative of the loss"
 
 
 def of_derivative(search: Round) -> Repair | None:
@@ -60,7 +60,8 @@ def of_statements(search: Round) -> Iterator[Candidate]:
               and not table.suspect.made.is_zero]  # what begins as zeros lacks a line  # fmt: skip
     tables.sort(key=lambda table: table.suspect.site not in search.broken)
     for table in tables[:MOST]:
-        site, definition = table.suspect.site, (table.suspect.site.file, table.suspect.site.definition)
+        site = table.suspect.site
+        definition = site.file, site.definition
         if isinstance(search.version.tree(definition), ast.Expr):  # the question is the user's
             continue
         for value in expressions(search, table.suspect):
@@ -91,7 +92,7 @@ def filled_with(search: Round, hole: Hole, site: Site, value: ast.expr) -> Repai
 
 def anew(search: Round, table: Table, value: ast.expr) -> Repair | None:
     """A statement that is written anew, if that sets everything right."""
-    repair = search.edited(table, Edit(COST, WRITTEN, value, parts=(value,), kind=KIND), search.wrong)
+    repair = search.edited(table, Edit(COST, WRITTEN, value, parts=(value,), kind=COMPUTED), search.wrong)
     return repair if search.judge.works(search.version.changed([repair.change])) else None
 
 

@@ -232,7 +232,7 @@ class Identifier:
         comes before what it is a multiple of. Zeros, constants and single numbers are what their name says or nothing.
         """
         given = np.asarray(array)
-        if given.dtype.kind not in "fiub" or not given.size or not np.isfinite(given).all():
+        if not is_of_numbers(given):
             return None
         close, noisy = NEAR, 1.0
         if given.dtype.kind == "f":
@@ -240,7 +240,7 @@ class Identifier:
             close, noisy = max(NEAR, epsilon**0.5), epsilon / EPSILON
         yours = np.squeeze(numeric(widened(given)).astype(np.float64))
         names = meant(called)
-        says_nothing = yours.size == 1 or float(np.ptp(yours)) <= close * float(np.abs(yours).max())
+        says_nothing = is_constant(yours, close)
         found = []
         for place, known in self._candidates(yours, close, bool(names)):
             is_named = known.kind == "cotangent" and not names.isdisjoint(known.names)
@@ -255,6 +255,17 @@ class Identifier:
                 found.append((key, replace(known, of=said if is_named else known.of), factor, axes))
         return min(found, key=lambda one: one[0])[1:] if found else None
 
+    def equal(self, array: Any) -> Iterator[tuple[Known, tuple[int, ...]]]:
+        """The known arrays that an array is, and the order of their axes; of one that is the same everywhere none."""
+        given = np.asarray(array)
+        if not is_of_numbers(given) or is_constant(given * 1.0, CLOSE):
+            return
+        yours = np.squeeze(numeric(given).astype(np.float64))
+        for _, known in self._candidates(yours, CLOSE, all_named=False):
+            multiple = factor_of(yours, known.array, CLOSE, 0.0)
+            if multiple is not None and multiple[0] == 1:
+                yield known, multiple[1]
+
     def _candidates(self, yours: Array, close: float, all_named: bool) -> Iterator[tuple[int, Known]]:
         """The known arrays of a shape whose invariants an array has; those of zeros have none that are sure."""
         shape = tuple(sorted(yours.shape))
@@ -264,6 +275,16 @@ class Identifier:
             for n, (place, known) in enumerate(self._by_shape[shape]):
                 if n in near or (all_named and known.is_zero):
                     yield place, known
+
+
+def is_of_numbers(array: Array) -> bool:
+    """Whether an array has entries, and all of them are real numbers."""
+    return array.dtype.kind in "fiub" and bool(array.size) and bool(np.isfinite(array).all())
+
+
+def is_constant(array: Array, close: float) -> bool:
+    """Whether an array has one entry, or the same everywhere: that many things are."""
+    return array.size == 1 or float(np.ptp(array)) <= close * float(np.abs(array).max())
 
 
 def invariants(array: Array) -> tuple[float, float]:

@@ -38,6 +38,8 @@ SHAPES, PLACES, SUSPECTS, UPDATES, FIRST = 24, 6, 4, 24, 2
 """Shapes that a hole is given, places where it is made, statements after which, lines after each, at most; and lines
 after one that only a part of the gradients depends on, the likeliest."""
 MISSING_LINE = "a line is missing: {}"
+COMPUTED = "what this line computes"
+"""What the mistake is about where a statement makes something else."""
 COST = 1.0
 """What a line that is missing costs more than the value in it."""
 EVERY = Tier(-np.inf, np.inf)
@@ -114,7 +116,7 @@ def lost_updates(search: Round) -> list[Hole]:
     """
     started = (suspect for suspect in solved(search.others) if suspect.made.is_zero)
     several = [(suspect, UPDATES) for suspect in islice(solved(search.alone), SUSPECTS)]
-    known = {root_of(suspect.site.target) for suspect in solved(search.alone)}
+    known = roots_of(search.alone)
     updated = (table.suspect for table in search.alone if table.suspect.site.is_update)  # by one number, for example
     several += [(suspect, UPDATES) for suspect in updated if root_of(suspect.site.target) not in known]
     several += [(suspect, FIRST) for suspect in islice(started, SUSPECTS)]
@@ -132,9 +134,10 @@ def of_updates(search: Round) -> Repair | None:
         found = next(filter(None, (filled(search, hole, tier) for hole in tried)), None)
         if found is not None:
             return found
-        known = {root_of(suspect.site.target) for suspect in solved((*search.alone, *search.others))}
+        known = roots_of((*search.alone, *search.others))
         every = [hole for hole in every if root_of(ast.unparse(hole.target)) in known]
-        every.sort(key=lambda hole: entries_of(search.known.get(hole.key)))  # the smallest part that can be at fault
+        # the smallest part that can be at fault
+        every.sort(key=lambda hole: entries_of(search.localized.get(hole.key)))
     return None
 
 
@@ -151,6 +154,11 @@ def of_next(search: Round, last: Repair | None) -> Repair | None:
 def solved(tables: Iterable[Table]) -> Iterator[Suspect]:
     """The statements for each of which there is a value with which all that depends on it is right."""
     return (table.suspect for table in tables if table.suspect.shift is not None)
+
+
+def roots_of(tables: Iterable[Table]) -> set[str]:
+    """The names that these statements bind, or write to."""
+    return {root_of(suspect.site.target) for suspect in solved(tables)}
 
 
 def of_whole_value(search: Round) -> Repair | None:
@@ -179,10 +187,9 @@ def of_lost_name(search: Round, hole: Hole) -> Repair | None:
 def localized(search: Round, hole: Hole) -> Localization | None:
     """The localization of a version with a hole, for which it is known what should stand there, found once; None if
     that cannot be found."""
-    if hole.key not in search.known:
-        search.known[hole.key] = localization_of(search, hole)
-    found: Localization | None = search.known[hole.key]
-    return found
+    if hole.key not in search.localized:
+        search.localized[hole.key] = localization_of(search, hole)
+    return search.localized[hole.key]
 
 
 def localization_of(search: Round, hole: Hole) -> Localization | None:
@@ -323,7 +330,7 @@ class Filling(Table):
             self._known[key] = made
         compiler, tier = Compiler(self.suspect.site, names), self._tier
         is_missing = self.suspect.is_missing
-        said, kind = (MISSING_LINE, MISSING) if is_missing else ("{} is needed here", "what this line computes")
+        said, kind = (MISSING_LINE, MISSING) if is_missing else ("{} is needed here", COMPUTED)
         for same, (value, cost) in self._known[key].items():
             if tier.above < cost <= tier.limit:
                 if same not in codes:

@@ -61,6 +61,8 @@ class Round:
         A statement that is missing, once that is known.
     is_lost : bool
         Whether the code stops at a name that nothing binds.
+    localized : dict
+        What is known of the places where a line may be missing.
     known : dict
         What was found out for one missing line and can be used for another.
     values : int
@@ -83,6 +85,7 @@ class Round:
         self._running: list[Repair] = []
         self.hole: Suspect | None = None
         self.is_lost = False
+        self.localized: dict[object, Localization | None] = {}
         self.known: dict[object, Any] = {}
         self.values = VALUES
         before = localization.before or {}

@@ -76,12 +76,10 @@ class Search:
 def is_renamed(repair: Repair) -> bool:
     """Whether an edit puts another name in the place of one that nothing binds, and does not leave it out."""
     old, new = repair.change.node, repair.change.replacement
-    return isinstance(new, ast.expr) and len(names_of(new)) >= len(names_of(old))
-
-
-def names_of(tree: ast.AST) -> list[ast.Name]:
-    """All names in a tree, each as often as it stands there."""
-    return [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    if not isinstance(new, ast.expr):
+        return False
+    before, after = (sum(isinstance(node, ast.Name) for node in ast.walk(tree)) for tree in (old, new))
+    return after >= before
 
 
 def found_by(search: Round) -> Repair | None:

@@ -11,26 +11,21 @@ import ast
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
-from itertools import islice, permutations
-from typing import Any
+from itertools import islice
 
-import numpy as np
-
-from einbackprop.core.collecting import grouped
 from einbackprop.core.letters import Letters, merged, set_apart, with_operands
 from einbackprop.core.program import Contract, Equation, Input, Ref, operands
 from einbackprop.core.simplification import simplify
-from einbackprop.core.source import Spelling
+from einbackprop.core.source import Spelling, substituted
 from einbackprop.diagnosis.cotangents import Cotangents
-from einbackprop.diagnosis.evaluation import CLOSE, Array
+from einbackprop.diagnosis.evaluation import Array, Identifier, Known
+from einbackprop.diagnosis.vocabulary.trees import parsed
 from einbackprop.notation.arrays import Line, UnwritableError
 from einbackprop.notation.numpy_code import Writer
 from einbackprop.notation.view import View
 
 MOST, LONGEST = 16, 160
 """Equations in one line, and characters of it, at most: nobody reads more."""
-AXES = 4
-"""Axes of an array whose order is looked for, at most."""
 WAYS = 4
 """Values of the derivative that an array may be, of which expressions are made."""
 
@@ -56,7 +51,8 @@ class Synthesis:
             equation = self._equations.get(value)
             line = None if equation is None else self._line(equation, axes, {**known, value: None})
             if line is not None and len(line) <= LONGEST:
-                yield with_module(ast.parse(line, mode="eval").body, numpy)
+                module = {"np": parsed(numpy), "einsum": parsed(f"{numpy}.einsum")}
+                yield substituted(ast.parse(line, mode="eval").body, module)
 
     @cached_property
     def _equations(self) -> dict[str, Equation]:
@@ -69,38 +65,26 @@ class Synthesis:
         return inputs | {name: equation.out.indices for name, equation in self._equations.items()}
 
     @cached_property
-    def _by_content(self) -> dict[object, list[str]]:
-        """The values of the derivative, those that look alike together; a gradient before what equals it."""
-        made = {value: array for value, array in self._made.items() if value in self._letters and varies(array)}
-        return grouped((content_of(array), value) for value, array in [*made.items()][::-1])
+    def _identifier(self) -> Identifier:
+        """Finds which values of the derivative an array is; a gradient before what equals it."""
+        made = ((value, array) for value, array in self._made.items() if value in self._letters)
+        return Identifier([Known("part", value, array, value=value) for value, array in made][::-1])
 
     def _equal(self, array: Array) -> Iterator[tuple[str, tuple[tuple[int, ...], ...]]]:
-        """The values that an array is, and which of their axes each of its own is."""
-        plain = np.squeeze(array)
-        for value in self._by_content.get(content_of(array), ()) if varies(array) and plain.ndim <= AXES else ():
-            made = self._made[value]
-            close = CLOSE * float(np.abs(made).max(initial=0.0))
-            for order in permutations(range(made.ndim)):
-                turned = np.squeeze(made.transpose(order))
-                if turned.shape == plain.shape and np.allclose(turned, plain, rtol=0, atol=close):
-                    places = iter([(axis,) for axis in order if made.shape[axis] != 1])
-                    yield value, tuple(next(places) if size != 1 else () for size in array.shape)
-                    break
+        """The values that an array is, and for each of its axes which of the value's that is; none where its size is 1.
+        """
+        for known, order in self._identifier.equal(array):
+            lettered = [axis for axis, size in enumerate(self._made[known.value].shape) if size != 1]
+            places = iter([(lettered[axis],) for axis in order])
+            yield known.value, tuple(next(places) if size != 1 else () for size in array.shape)
 
     def _line(
         self, equation: Equation, axes: tuple[tuple[int, ...], ...], known: Mapping[str, Spelling | None]
     ) -> str | None:
         """An equation as code, with what is at hand by name, and what is not as what it is."""
-        inside: dict[str, Equation] = {}
-        waiting = [equation]
-        while waiting:
-            for ref in operands(waiting.pop()):
-                if known.get(ref.name) is None and ref.name not in inside:
-                    inner = self._equations.get(ref.name)
-                    if inner is None or len(inside) == MOST:
-                        return None
-                    inside[ref.name] = inner
-                    waiting.append(inner)
+        inside = self._inside(equation, known)
+        if inside is None:
+            return None
         named = {value: spelling for value, spelling in known.items() if spelling is not None}
         letters = Letters(self._program.dimensions)
         equation, inside = self._simplified(equation, inside, named, letters)
@@ -130,6 +114,20 @@ class Synthesis:
         except UnwritableError:
             return None
 
+    def _inside(self, equation: Equation, known: Mapping[str, Spelling | None]) -> dict[str, Equation] | None:
+        """The equations between one and what is at hand; None where an input is not, or there are many."""
+        inside: dict[str, Equation] = {}
+        waiting = [equation]
+        while waiting:
+            for ref in operands(waiting.pop()):
+                if known.get(ref.name) is None and ref.name not in inside:
+                    inner = self._equations.get(ref.name)
+                    if inner is None or len(inside) == MOST:
+                        return None
+                    inside[ref.name] = inner
+                    waiting.append(inner)
+        return inside
+
     def _simplified(
         self, equation: Equation, inside: Mapping[str, Equation], named: Collection[str], letters: Letters
     ) -> tuple[Equation, dict[str, Equation]]:
@@ -145,26 +143,3 @@ class Synthesis:
             parts = {factor.out.name: factor for factor in factors if isinstance(factor, Contract)}
             made[one.out.name] = merged(one, parts, letters) if isinstance(one, Contract) and parts else one
         return made.pop(equation.out.name), made
-
-
-def varies(array: Array) -> bool:
-    """Whether an array has entries by which it is told from others: one number, and as many zeros, are many things."""
-    return array.dtype.kind in "iuf" and array.size > 1 and bool(np.ptp(array * 1.0) > CLOSE * np.abs(array).max())
-
-
-def content_of(array: Array) -> object:
-    """What all arrays have in common that are equal but for the order of axes, and rounding."""
-    shape = tuple(sorted(size for size in array.shape if size != 1))
-    return shape, f"{np.abs(array).sum():.6e}"
-
-
-def with_module(node: ast.expr, numpy: str) -> Any:
-    """An expression with NumPy, and its einsum, as the code calls it."""
-
-    class Calls(ast.NodeTransformer):
-        def visit_Name(self, node: ast.Name) -> ast.expr:
-            if node.id == "einsum":
-                return ast.Attribute(ast.Name(numpy, ast.Load()), "einsum", ast.Load())
-            return ast.Name(numpy, ast.Load()) if node.id == "np" else node
-
-    return ast.fix_missing_locations(Calls().visit(node))
