@@ -5,6 +5,7 @@ at the sizes at which lines are read, at smaller ones where few entries tell mor
 takes long, and of gradients that stop with an error.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -80,7 +81,9 @@ def diagnosis_of(case: Case, seed: int) -> Diagnosis:
     """What is wrong, and where."""
     from einbackprop.diagnosis.diagnose import diagnose  # a third of the modules, which right gradients do not need
 
-    return diagnose(case, seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is tried may be odd: the mean of nothing, for example
+        return diagnose(case, seed)
 
 
 def findings_of_crash(problem: Problem, decision: Decision, seed: int) -> list[Finding]:

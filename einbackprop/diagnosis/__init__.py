@@ -6,6 +6,8 @@ Fault localization, by values alone: `hooks` puts a call around each value that 
 user's functions that code for a while, or the code of an edited source; `experiments` runs the gradients so, with
 values shifted or replaced, or written down (`recording`); `localization` finds the statements that can be at fault
 (`suspects`), and what they should have made, by Jacobians (`jacobians`); `crashes` finds those at which gradients stop.
+Where names say it, no Jacobian is needed: `named_values` finds the first ``dz`` that is not the gradient of z though
+what it is made of is right.
 Program repair: `vocabulary` has the edits that people's mistakes call for, `trying` evaluates them in the user's
 frames, `repair` finds the likeliest, by `likelihood`, `judge` runs the whole code with it, `search` goes on to the next
 mistake, to one that another hides (`unused`), and to two on one way (`double`). Statements that stand too early or too

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from einbackprop.core.source import statements_of
-from einbackprop.diagnosis.experiments import Array, Both
+from einbackprop.diagnosis.experiments import Array, Both, Shift
 from einbackprop.diagnosis.holes import Hole
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.likelihood import Repair
@@ -61,16 +61,15 @@ def of_statements(search: Round) -> Iterator[Candidate]:
     tables.sort(key=lambda table: table.suspect.site not in search.broken)
     for table in tables[:MOST]:
         site = table.suspect.site
-        definition = site.file, site.definition
-        if isinstance(search.version.tree(definition), ast.Expr):  # the question is the user's
+        if not search.is_users(site):
             continue
-        for value in expressions(search, table.suspect):
+        for value in needed_expressions(search, table.suspect):
             if not isinstance(site.value, OPERANDS):  # what only hands on a value is not what made it wrong
                 yield value, partial(anew, search, table)
             elif isinstance(site.value, ast.Subscript) and isinstance(site.statement, ast.Return):
                 match value:
                     case ast.BinOp(own, ast.Add(), term) if ast.unparse(own) == ast.unparse(site.value):
-                        hole = Hole(definition, site.statement, site.value, "+=")
+                        hole = Hole((site.file, site.definition), site.statement, site.value, "+=")
                         yield term, partial(filled_with, search, hole, site)
 
 
@@ -80,7 +79,7 @@ def of_holes(search: Round) -> Iterator[Candidate]:
         localization = localized(search, hole)
         if localization is not None and localization.hole is not None:
             make = partial(filled_with, search, hole, localization.hole.site)
-            yield from ((value, make) for value in expressions(search, localization.hole, localization.version))
+            yield from ((value, make) for value in needed_expressions(search, localization.hole, localization.version))
 
 
 def filled_with(search: Round, hole: Hole, site: Site, value: ast.expr) -> Repair | None:
@@ -96,17 +95,24 @@ def anew(search: Round, table: Table, value: ast.expr) -> Repair | None:
     return repair if search.judge.works(search.version.changed([repair.change])) else None
 
 
-def expressions(search: Round, suspect: Suspect, version: Version | None = None) -> Iterator[ast.expr]:
+def needed_expressions(search: Round, suspect: Suspect, version: Version | None = None) -> Iterator[ast.expr]:
     """What a statement of a version should make, as expressions of what is at hand at it in its last run."""
     wanted = wanted_of(suspect)
-    if wanted is None:
-        return
-    seen = AtHand(suspect.site, len(suspect.made.values) - 1, np.shape(wanted))
-    right = shift_of(suspect, suspect.shift) if suspect.is_repeated and suspect.shift is not None else None
+    if wanted is not None:
+        right = shift_of(suspect, suspect.shift) if suspect.is_repeated and suspect.shift is not None else None
+        yield from expressions(search, suspect.site, wanted, len(suspect.made.values) - 1, version, right)
+
+
+def expressions(
+    search: Round, site: Site, wanted: Array, run: int = 0, version: Version | None = None, right: Shift | None = None
+) -> Iterator[ast.expr]:
+    """An array that a statement should make in one of its runs, as expressions of what is at hand there; with what it
+    made before put right, perhaps."""
+    seen = AtHand(site, run, np.shape(wanted))
     search.judge.gradients(version or search.version, seen if right is None else Both(seen, right))
     if not seen.calls_users:  # what such a call does besides would be lost
         found = search.judge.roles.expressions(wanted, seen.arrays, seen.numpy)
-        yield from filter(None, (with_names(value, seen.numbers, literals_in(suspect.site)) for value in found))
+        yield from filter(None, (with_names(value, seen.numbers, literals_in(site)) for value in found))
 
 
 def literals_in(site: Site) -> frozenset[float]:

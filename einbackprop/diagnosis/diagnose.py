@@ -146,6 +146,12 @@ class Roles:
         """Whether an array is the gradient of some value of the loss, whatever the order of its axes."""
         return self._gradient(value) is not None
 
+    def is_value(self, value: Array) -> bool:
+        """Whether an array is a value of the loss or the gradient of one, whatever the order of its axes."""
+        meaning = self._cotangents.identify(value)
+        is_whole = meaning is not None and meaning.kind in ("cotangent", "forward")
+        return is_whole and meaning is not None and abs(meaning.factor - 1) < CLOSE
+
     def _gradient(self, value: Array) -> Meaning | None:
         """What an array is the gradient of, without a factor."""
         meaning = self._cotangents.identify(value)
@@ -188,8 +194,7 @@ class Roles:
 
     def promised(self, name: str, value: Array) -> bool | None:
         """Whether an array is what its name says, as ``dz`` says the gradient of z; None where it says nothing."""
-        known = [self._truth[of] for of in meant(name) if of in self._truth]
-        known = known or [array for of in meant(name) for array in self._cotangents.called(of)]
+        known = self._called(name)
         fitting = [array for array in known if sorted(np.squeeze(array).shape) == sorted(np.squeeze(value).shape)]
         if any(is_turned(value, array) for array in self._cotangents.called(name, "forward")):
             return None  # ``self.x = x`` keeps x for the backward
@@ -198,10 +203,23 @@ class Roles:
             return None  # dV.T, or the gradient of another layout
         return bool(kept) if known and (kept or not self._is_of_nameless(value)) else None
 
+    def _called(self, name: str) -> list[Array]:
+        """The gradients of the parameter that a name says, or of the values."""
+        known = [self._truth[of] for of in meant(name) if of in self._truth]
+        return known or [array for of in meant(name) for array in self._cotangents.called(of)]
+
+    def is_target(self, name: str) -> bool:
+        """Whether a name says the gradient of what gradients are wanted of."""
+        return not self._truth.keys().isdisjoint(meant(name))
+
+    def wanted(self, name: str, shape: tuple[int, ...]) -> list[Array]:
+        """The arrays of a shape that a name says: the gradients of what is called so."""
+        return [array for array in self._called(name) if array.shape == shape]
+
     def breaks(self, name: str, value: Array, is_one_of_several: bool = False) -> bool:
         """Whether an array is not the gradient that its name says, nor anything else that is known; one of several that
         are added up need not be the gradient of a target."""
-        if is_one_of_several and not self._truth.keys().isdisjoint(meant(name)):
+        if is_one_of_several and self.is_target(name):
             return False
         return self.promised(name, value) is False and self._cotangents.identify(value) is None
 

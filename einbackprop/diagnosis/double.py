@@ -19,12 +19,11 @@ import numpy as np
 
 from einbackprop.core.collecting import grouped
 from einbackprop.core.records import dataclass
-from einbackprop.core.source import root_of
-from einbackprop.diagnosis.experiments import Array, Both, Gradients, Made, flat
+from einbackprop.diagnosis.experiments import Array, Both, Gradients, flat
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.likelihood import Repair
-from einbackprop.diagnosis.repair import ALIKE, TIERS, Round
-from einbackprop.diagnosis.suspects import Suspect, array_of
+from einbackprop.diagnosis.repair import TIERS, Round
+from einbackprop.diagnosis.suspects import Suspect
 from einbackprop.diagnosis.trying import Table, Trial, Trying, fits
 from einbackprop.diagnosis.versions import Version
 from einbackprop.diagnosis.vocabulary import Hand
@@ -49,36 +48,6 @@ CHEAPER = 150
 LEFT = 1e-6
 """How much of what is wrong may be left by a second, relative to the gradients: rounding."""
 Pair = tuple[Repair, Repair]
-
-
-def of_own_value(search: Round) -> Repair | None:
-    """The edit of a statement that no gradient depends on, with which it makes the gradient that its name says."""
-    roles, seen = search.judge.roles, {suspect.site for suspect in search.localization.suspects}
-    for made in search.localization.made if search.localization.before is not None else ():
-        if made.site in seen:
-            continue
-        value, name = array_of(made), made.site.target
-        is_final = not made.site.is_update and not any(is_rebound(made, other) for other in search.localization.made)
-        is_broken = is_final and value is not None and roles.promised(name, value) is False
-        if not is_broken or search.localization.is_trusted(made.site):
-            continue
-        table = Table(Suspect(made, frozenset()), False)
-        search.evaluate([table], TIERS[0])
-        arrays = [trial for trial in table.trials if trial.raw and isinstance(trial.raw[0], np.ndarray)]
-        fitting = [trial for trial in arrays if roles.promised(name, trial.raw[0])]
-        for trial in sorted(fitting, key=lambda trial: trial.edit.cost)[:ALIKE]:
-            repair = search.edited(table, trial.edit, frozenset())
-            left = search.judge.left(search.version.changed([repair.change]))
-            if left is not None and left <= search.wrong:
-                return repair
-    return None
-
-
-def is_rebound(made: Made, other: Made) -> bool:
-    """Whether another statement writes later to what a statement has bound: what that made need be nothing yet."""
-    one, two = made.site, other.site
-    is_same = one.function is two.function and root_of(one.target) == root_of(two.target)
-    return is_same and other.first > made.first and not two.is_passed and not isinstance(two.statement, ast.Return)
 
 
 def of_two(search: Round) -> Repair | None:

@@ -33,8 +33,17 @@ class Roles(Protocol):
     def is_gradient(self, value: Array) -> bool:
         """Whether an array is the gradient of some value of the loss, whatever the order of its axes."""
 
+    def is_value(self, value: Array) -> bool:
+        """Whether an array is a value of the loss or the gradient of one, whatever the order of its axes."""
+
     def promised(self, name: str, value: Array) -> bool | None:
         """Whether an array is what its name says, as ``dz`` says the gradient of z; None where it says nothing."""
+
+    def is_target(self, name: str) -> bool:
+        """Whether a name says the gradient of what gradients are wanted of."""
+
+    def wanted(self, name: str, shape: tuple[int, ...]) -> list[Array]:
+        """The arrays of a shape that a name says: the gradients of what is called so."""
 
     def breaks(self, name: str, value: Array, is_one_of_several: bool = False) -> bool:
         """Whether an array is not the gradient that its name says, nor anything else that is known."""

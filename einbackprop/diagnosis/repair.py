@@ -61,6 +61,8 @@ class Round:
         A statement that is missing, once that is known.
     is_lost : bool
         Whether the code stops at a name that nothing binds.
+    misnamed : Suspect or None
+        The first statement that makes another array than its name says, if what it reads is right.
     localized : dict
         What is known of the places where a line may be missing.
     known : dict
@@ -85,6 +87,7 @@ class Round:
         self._running: list[Repair] = []
         self.hole: Suspect | None = None
         self.is_lost = False
+        self.misnamed: Suspect | None = None
         self.localized: dict[object, Localization | None] = {}
         self.known: dict[object, Any] = {}
         self.values = VALUES
@@ -298,6 +301,21 @@ class Round:
         ordered = sorted(repairs, key=lambda r: r.cost)
         self.fitting += ordered
         return self._likelier(islice((r for r in ordered if r.mends >= self.wrong), LIKELY), found)
+
+    def is_users(self, site: Site) -> bool:
+        """Whether a statement is of the user's code, and none of the question."""
+        return not isinstance(self.version.tree((site.file, site.definition)), ast.Expr)
+
+    def likeliest_that_works(self, repairs: Iterable[Repair]) -> Repair | None:
+        """The likeliest of some edits of one statement that sets everything right: one that keeps the shapes of all
+        gradients, if there is one."""
+        found = None
+        for repair in sorted(repairs, key=lambda repair: repair.cost):
+            if self._works(repair):
+                if self.judge.keeps_shapes:
+                    return repair
+                found = found or repair
+        return found
 
     def _likelier(self, repairs: Iterable[Repair], found: Repair | None) -> Repair | None:
         """The likeliest edit that sets everything right: one that was found, or one of some, the cheapest first."""

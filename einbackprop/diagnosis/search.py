@@ -9,11 +9,12 @@ from __future__ import annotations
 import ast
 
 from einbackprop.diagnosis.derived_lines import of_derivative
-from einbackprop.diagnosis.double import of_own_value, of_two
+from einbackprop.diagnosis.double import of_two
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.localization import Localization
 from einbackprop.diagnosis.missing_terms import of_missing_terms
+from einbackprop.diagnosis.named_values import of_misnamed, of_own_value, of_promised_value
 from einbackprop.diagnosis.omissions import is_left_out, of_lost_update, of_next, of_omission, of_whole_value
 from einbackprop.diagnosis.repair import TIERS, Round
 from einbackprop.diagnosis.statement_order import COST as MOVED
@@ -88,10 +89,11 @@ def found_by(search: Round) -> Repair | None:
     is_unbound = isinstance(search.localization.raised, NameError)  # another name may be meant
     misspelled = search.best(TIERS[:1]) if is_unbound else None
     found = misspelled if misspelled is not None and is_renamed(misspelled) else of_omission(search)
+    found = found or of_promised_value(search)
     is_tried = found is None and is_left_out(search)
     if is_tried:
         found = of_lost_update(search)
-    found = found or search.best(TIERS[:1]) or of_own_value(search)
+    found = found or search.best(TIERS[:1]) or of_misnamed(search) or of_own_value(search)
     if found is None or found.edit.removed or found.cost > MOVED:  # what is too much may be too early
         found = of_order(search) or found
     if found is not None or search.hole is not None or search.is_lost:

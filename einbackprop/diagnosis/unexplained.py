@@ -17,8 +17,8 @@ import numpy as np
 from einbackprop.core.records import dataclass
 from einbackprop.core.source import root_of
 from einbackprop.diagnosis.blocks import LOOPS, NESTED
-from einbackprop.diagnosis.double import is_rebound
 from einbackprop.diagnosis.experiments import CLOSE, Made
+from einbackprop.diagnosis.named_values import is_rebound
 from einbackprop.diagnosis.repair import Round
 from einbackprop.diagnosis.suspects import Suspect, arrays_of
 from einbackprop.diagnosis.trying import Table
@@ -48,7 +48,7 @@ def unexplained(search: Round) -> list[Blame]:
     of these in turn one that breaks what its name promises, or whose value they need to be another."""
     if search.is_lost:  # a name that nothing binds says it all
         return []
-    suspect = likeliest(search)
+    suspect = search.misnamed or likeliest(search)
     if suspect is not None or search.localization.before is None:
         return [] if suspect is None else [blame_of(search, suspect)]
     found: list[Blame] = []

@@ -228,7 +228,7 @@ class Rerolling:
         It has the letters of the loops first, then those of a single one. The runs are all, or those that went one way
         ``within`` the statement.
         """
-        rounds = self._work.rounds(sources, within=within)
+        rounds = self._work.rounds(sources, within=within) if names else None  # what no statement made has no runs
         if rounds is None:
             return None
         try:

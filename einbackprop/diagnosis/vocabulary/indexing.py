@@ -220,12 +220,13 @@ def other_parts(item: ast.expr, sizes: Sequence[str]) -> Iterator[ast.Slice]:
     if not isinstance(item, ast.Slice) or item.step or (item.lower is None) is (item.upper is None):
         return
     own = item.lower or item.upper
+    if isinstance(own, ast.UnaryOp) and isinstance(own.op, ast.USub):  # ``d[-V:]``
+        own = own.operand
     named = [parsed(size) for size in sizes if size.isidentifier()] if isinstance(own, ast.Name) else []
-    for bound in ([own] if own is not None else []) + named[:FEW]:
-        if item.lower is None or not is_same(bound, own):
-            yield ast.Slice(bound, None)
-        if item.upper is None or not is_same(bound, own):
-            yield ast.Slice(None, bound)
+    bounds = ([own] if own is not None else []) + named[:FEW]
+    ends = [ast.UnaryOp(ast.USub(), own)] if isinstance(own, ast.Name | ast.Attribute) else []
+    for bound in (*bounds, *ends):
+        yield from (one for one in (ast.Slice(bound, None), ast.Slice(None, bound)) if not is_same(one, item))
 
 
 def paired(expression: Expression) -> Iterator[Edit]:
@@ -276,6 +277,20 @@ def index_missing(expression: Expression) -> Iterator[Edit]:
             for at in range(len(shape)):
                 new = subscript(place.node, joined([*([ast.Slice()] * at), sliced(text)]))
                 yield expression.edit(place, new, 2.4, "{} is needed, not all of {}", new, place)
+
+
+def wrapping(expression: Expression) -> Iterator[Edit]:
+    """Nothing in the first round of a loop, where an index is -1 and takes the last entry: ``c[t - 1] if t > 0 else
+    0.0``."""
+    for place in expression.operands:
+        nodes = [node for node in ast.walk(place.node) if isinstance(node, ast.Subscript)]
+        for index in (node.slice for node in nodes):
+            match index:
+                case ast.BinOp(ast.Name(counter), ast.Sub(), ast.Constant(1)):
+                    zeros = call(expression.function("zeros_like"), [place.node])
+                    is_later = ast.Compare(parsed(counter), [ast.Gt()], [number(0)])
+                    new = ast.IfExp(is_later, place.node, zeros if place.outer is None else number(0))
+                    yield expression.edit(place, new, 1.1, "where {} is 0, {} is the last entry", counter, place)
 
 
 def ranges(expression: Expression) -> Iterator[Edit]:
@@ -422,5 +437,6 @@ KINDS: Kinds = {
     neighbour: "an index", amount: "an index or a length", amount_everywhere: "an index or a length",
     strided: "a stride",
     other_index: "an index", other_length: "a length", other_slice: "an index", index_too_many: "an index",
-    paired: "an index", index_missing: "an index", ranges: "the rounds of a loop",
+    paired: "an index", index_missing: "an index", wrapping: "an index",
+    ranges: "the rounds of a loop",
 }  # fmt: skip

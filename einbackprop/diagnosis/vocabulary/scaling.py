@@ -221,6 +221,10 @@ def power(expression: Expression) -> Iterator[Edit]:
             for other in POWERS:
                 new = binary(node.left, "**", number(other))
                 yield expression.edit(place, new, 1.4, "the exponent {} is needed, not {}", other, exponent)
+    for place in expression.calls:
+        if expression.called(place.node) == "sqrt":  # the derivative of ``1 / np.sqrt(v)``
+            new = binary(place.node, "**", number(3))
+            yield expression.edit(place, new, 1.7, "{} must be to the power {}", place, 3)
     for place in expression.places:
         node = place.node
         inverse = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)

@@ -108,7 +108,9 @@ def is_summable(place: Place) -> bool:
     """Whether something can be added to what stands at a place, and is not already."""
     node = place.node
     several = isinstance(node, ast.Constant | ast.Tuple | ast.List | ast.Dict | ast.Slice | ast.GeneratorExp)
-    return not several and (place.outer is None or not isinstance(getattr(node, "op", None), ast.Mult | ast.Div))
+    is_multiple = isinstance(node, ast.BinOp) and held_number(node.left) is not None  # ``2 * s`` for ``2 * s - 1``
+    is_product = isinstance(getattr(node, "op", None), ast.Mult | ast.Div) and not is_multiple
+    return not several and (place.outer is None or not is_product)
 
 
 SAID = 1.9

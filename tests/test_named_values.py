@@ -1,0 +1,241 @@
+"""Statements that are judged by their names: what is at fault where ``dz`` is not the gradient of z, and its operands
+are right. And edits that such statements were found to need."""
+
+import warnings
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from mutant_outcomes import module_of
+
+from einbackprop import check
+from einbackprop.checking.reports import Report
+from einbackprop.diagnosis import named_values, search
+from einbackprop.diagnosis.likelihood import Repair
+from einbackprop.diagnosis.repair import Round
+
+rng = np.random.default_rng(0)
+BLOCKS = """\
+import numpy as np
+
+
+def block(x, W, V):
+    gate, up = x @ W, x @ V
+    s = 1 / (1 + np.exp(-gate))
+    silu = gate * s
+    h = silu * up
+    return h + x, (x, gate, up, s, silu)
+
+
+def block_backward(dout, W, V, cache):
+    x, gate, up, s, silu = cache
+    dsilu = dout * up
+    dup = dout * silu
+    dgate = dsilu * s * (1 + gate * (1 - s))
+    dx = dout + dgate @ W.T + dup @ V.T
+    return dx, x.T @ dgate, x.T @ dup
+
+
+def loss(W, V, x, C):
+    for _ in range(2):
+        x, _ = block(x, W, V)
+    return np.sum(C * x)
+
+
+def gradients(W, V, x, C):
+    caches = []
+    for _ in range(2):
+        x, cache = block(x, W, V)
+        caches.append(cache)
+    d, DW, DV = C, 0, 0
+    for cache in reversed(caches):
+        d, w, v = block_backward(d, W, V, cache)
+        DW, DV = DW + w, DV + v
+    return DW, DV
+"""
+RECURRENT = """\
+import numpy as np
+
+
+def loss(W, xs):
+    h, c = np.zeros(3), np.zeros(3)
+    for x in xs:
+        z = np.concatenate((h, x))
+        c = c * np.tanh(x.sum()) + np.tanh(W @ z)
+        h = np.sin(c)
+    return np.sum(h)
+
+
+def gradients(W, xs):
+    H = 3
+    h, c, kept = np.zeros(H), np.zeros(H), []
+    for x in xs:
+        z = np.concatenate((h, x))
+        c = c * np.tanh(x.sum()) + np.tanh(W @ z)
+        h = np.sin(c)
+        kept.append((z, c))
+    dW, dh, dc = np.zeros_like(W), np.ones(H), np.zeros(H)
+    for t in reversed(range(len(xs))):
+        z, c = kept[t]
+        before = kept[t - 1][1] if t > 0 else np.zeros(H)
+        dc = dc + dh * np.cos(c)
+        da = dc * (1 - (c - before * np.tanh(xs[t].sum())) ** 2)
+        dW += np.outer(da, z)
+        dc = dc * np.tanh(xs[t].sum())
+        dz = W.T @ da
+        dh = dz[:H]
+    return dW
+"""
+EMBEDDINGS = """\
+import numpy as np
+
+
+def part(index, theta, size):
+    return theta[index * size : (index + 1) * size]
+
+
+def loss(theta, C):
+    size = len(theta) // 2 // len(C)
+    total = 0.0
+    for i in range(len(C)):
+        for j in range(len(C)):
+            slope = (2 / (1 + np.exp(-C[i, j])) - 1) * np.cosh(C[i, j])
+            total += slope * part(i, theta, size) @ part(j + len(C), theta, size)
+    return total
+
+
+def gradients(theta, C):
+    size = len(theta) // 2 // len(C)
+    g = np.zeros_like(theta)
+    for i in range(len(C)):
+        for j in range(len(C)):
+            u, v = part(i, theta, size), part(j + len(C), theta, size)
+            weight = 1 / (1 + np.exp(-C[i, j]))
+            of_u = (2 * weight - 1) * v * np.cosh(C[i, j])
+            of_v = (2 * weight - 1) * u * np.cosh(C[i, j])
+            g[i * size : (i + 1) * size] += of_u
+            j += len(C)
+            g[j * size : (j + 1) * size] += of_v
+    return g
+"""
+NORM = """\
+import numpy as np
+
+
+def loss(x, C, eps):
+    mu, var = x.mean(axis=0), x.var(axis=0)
+    return np.sum(C * (x - mu) / np.sqrt(var + eps))
+
+
+def gradients(x, C, eps):
+    N = len(x)
+    mu, var = x.mean(axis=0), x.var(axis=0)
+    dvar = np.sum(C * (x - mu) * -0.5 / np.sqrt(var + eps) ** 3, axis=0)
+    dmu = np.sum(-C / np.sqrt(var + eps), axis=0)
+    dx = C / np.sqrt(var + eps) + dvar * 2 * (x - mu) / N + dmu / N
+    return dx
+"""
+
+
+def wrong(source: str, right: str, instead: str) -> SimpleNamespace:
+    """A module with a mistake."""
+    assert source.count(right) == 1
+    return module_of(source.replace(right, instead), "named")
+
+
+def of_blocks(right: str, instead: str) -> Report:
+    """The report of two blocks of one function, with a mistake."""
+    module = wrong(BLOCKS, right, instead)
+    W, V, x, C = (rng.standard_normal(shape) for shape in ((3, 3), (3, 3), (4, 3), (4, 3)))
+    return check(module.loss, module.gradients, W, V, x, C, wrt=(0, 1))
+
+
+def test_a_statement_of_a_function_that_is_called_twice_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    own = search.of_promised_value
+
+    def recorded(round_: Round) -> Repair | None:
+        found = own(round_)
+        seen.append(round_.misnamed and round_.misnamed.site.target)
+        return found
+
+    monkeypatch.setattr(search, "of_promised_value", recorded)
+    (finding,) = of_blocks("dsilu * s * (1 + gate * (1 - s))", "dsilu * s * (1 - gate * (1 - s))").findings
+    assert seen == ["dgate"]
+    assert finding.write == "dgate = dsilu * s * (1 + gate * (1 - s))"
+
+
+def test_where_no_edit_repairs_it_is_written_from_the_derivative() -> None:
+    (finding,) = of_blocks("dsilu * s * (1 + gate * (1 - s))", "dsilu * s * (1 - s)").findings
+    assert finding.write == "dgate = dsilu * s + gate * dsilu * s * (1 - s)"
+
+
+def test_what_is_at_fault_is_named_where_nothing_repairs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for way in ("of_rarer", "written_anew"):
+        monkeypatch.setattr(named_values, way, lambda *_, **__: None)
+    monkeypatch.setattr(search, "of_derivative", lambda round_: None)
+    (finding,) = of_blocks("dsilu * s * (1 + gate * (1 - s))", "dsilu * s * (1 - s)").findings
+    assert finding.line == 16
+    assert finding.write is None
+
+
+@pytest.mark.parametrize(
+    ("right", "instead", "operands"),
+    [
+        ("dgate = dsilu * s", "dgate = (2 * dsilu) * s", True),
+        ("dsilu = dout * up", "dsilu = dout * silu", True),
+        ("dsilu = dout * up", "part = dout * silu\n    dsilu = part * 1", False),  # what it reads says nothing
+    ],
+)
+def test_only_what_reads_what_is_right_is_at_fault_by_its_name(
+    right: str, instead: str, operands: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    own = named_values.misnamed
+    monkeypatch.setattr(named_values, "misnamed", lambda round_: found.append(own(round_)) or found[-1])
+    assert of_blocks(right, instead).findings
+    assert (found[0] is not None) is operands
+
+
+def of_recurrent(right: str, instead: str) -> Report:
+    module = wrong(RECURRENT, right, instead)
+    return check(module.loss, module.gradients, rng.standard_normal((3, 5)), rng.standard_normal((4, 2)), wrt=0)
+
+
+def of_embeddings(right: str, instead: str) -> Report:
+    module = wrong(EMBEDDINGS, right, instead)
+    return check(module.loss, module.gradients, rng.standard_normal(16), rng.standard_normal((4, 4)), wrt=0)
+
+
+def of_norm(right: str, instead: str) -> Report:
+    module = wrong(NORM, right, instead)
+    return check(module.loss, module.gradients, rng.standard_normal((5, 3)), rng.standard_normal((5, 3)), 1e-2, wrt=0)
+
+
+@pytest.mark.parametrize(
+    ("reported", "right", "instead", "write"),
+    [
+        (of_recurrent, "dh = dz[:H]", "dh = dz[-H:]", "dh = dz[:H]"),
+        (of_recurrent, "kept[t - 1][1] if t > 0 else np.zeros(H)", "kept[t - 1][1]",
+         "before = kept[t - 1][1] if t > 0 else np.zeros_like(kept[t - 1][1])"),
+        (of_embeddings, "of_u = (2 * weight - 1) * v", "of_u = 2 * weight * v",
+         "of_u = (2 * weight - 1) * v * np.cosh(C[i, j])"),
+        (of_norm, "np.sqrt(var + eps) ** 3", "np.sqrt(var + eps)",
+         "dvar = np.sum(C * (x - mu) * -0.5 / np.sqrt(var + eps) ** 3, axis=0)"),
+    ],
+    ids=["the other end of an array", "the last entry in the first round", "less one", "the power of a root"],
+)  # fmt: skip
+def test_edits_that_were_not_known(
+    reported: Callable[[str, str], Report], right: str, instead: str, write: str
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # what is tried says nothing of itself
+        (finding,) = [item for item in reported(right, instead).findings if item.line]
+    assert finding.write == write
+
+
+def test_sizes_at_which_all_gradients_are_zero_are_none_to_look_at() -> None:
+    """The size of a vector is computed of another, and would be 0 where that is small."""
+    (finding,) = of_embeddings("of_v = (2 * weight - 1) * u", "of_v = (2 * weight - 1) * v").findings
+    assert finding.write == "of_v = (2 * weight - 1) * u * np.cosh(C[i, j])"
