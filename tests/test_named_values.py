@@ -180,6 +180,36 @@ def test_what_is_at_fault_is_named_where_nothing_repairs_it(monkeypatch: pytest.
     assert finding.write is None
 
 
+AFTER_ANOTHER = """\
+import numpy as np
+
+
+def loss(U, W, x, y):
+    z = x @ U
+    h = np.tanh(z)
+    p = h @ W
+    return np.sum((p - y) ** 2)
+
+
+def gradients(U, W, x, y):
+    z = x @ U
+    h = np.tanh(z)
+    dp = 2 * (h @ W - y)
+    dW = h.T @ dp
+    dh = dp @ W.T * (1 - h**2)
+    dU = x.T @ np.sin(dh)
+    return dU, dW
+"""
+
+
+def test_a_gradient_that_is_called_after_another_value_is_not_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "found_by", lambda round_: search.of_promised_value(round_) and None)
+    module = module_of(AFTER_ANOTHER, "after_another")
+    arguments = [rng.standard_normal(shape) for shape in ((3, 4), (4, 2), (5, 3), (5, 2))]
+    (finding,) = check(module.loss, module.gradients, *arguments, wrt=(0, 1)).findings
+    assert finding.line == 17
+
+
 @pytest.mark.parametrize(
     ("right", "instead", "operands"),
     [

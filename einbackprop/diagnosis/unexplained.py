@@ -48,7 +48,7 @@ def unexplained(search: Round) -> list[Blame]:
     of these in turn one that breaks what its name promises, or whose value they need to be another."""
     if search.is_lost:  # a name that nothing binds says it all
         return []
-    suspect = search.misnamed or likeliest(search)
+    suspect = broken_by_name(search) or likeliest(search)
     if suspect is not None or search.localization.before is None:
         return [] if suspect is None else [blame_of(search, suspect)]
     found: list[Blame] = []
@@ -61,6 +61,14 @@ def unexplained(search: Round) -> list[Blame]:
         found.append(blame)
         left -= blame.suspect.reach
     return found
+
+
+def broken_by_name(search: Round) -> Suspect | None:
+    """The statement that is at fault by its name, if what it makes is nothing else that is known: the gradient of
+    ``z`` may be called after ``h``."""
+    own = search.misnamed
+    is_broken = own is not None and search.judge.roles.breaks(own.site.target, arrays_of(own.made)[0], own.is_repeated)
+    return own if is_broken else None
 
 
 def likeliest(search: Round) -> Suspect | None:
