@@ -4,6 +4,7 @@ are right. And edits that such statements were found to need."""
 import warnings
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from mutant_outcomes import module_of
 from einbackprop import check
 from einbackprop.checking.reports import Report
 from einbackprop.diagnosis import named_values, search
+from einbackprop.diagnosis.diagnose import Roles
 from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.repair import Round
 
@@ -222,8 +224,8 @@ def test_only_what_reads_what_is_right_is_at_fault_by_its_name(
     right: str, instead: str, operands: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = []
-    own = named_values.misnamed
-    monkeypatch.setattr(named_values, "misnamed", lambda round_: found.append(own(round_)) or found[-1])
+    own = named_values.first_misnamed
+    monkeypatch.setattr(named_values, "first_misnamed", lambda round_: found.append(own(round_)) or found[-1])
     assert of_blocks(right, instead).findings
     assert (found[0] is not None) is operands
 
@@ -263,6 +265,17 @@ def test_edits_that_were_not_known(
         warnings.simplefilter("error")  # what is tried says nothing of itself
         (finding,) = [item for item in reported(right, instead).findings if item.line]
     assert finding.write == write
+
+
+def test_a_gradient_in_another_layout_is_not_broken() -> None:
+    array = rng.standard_normal((2, 3, 4))
+    known: Any = SimpleNamespace(
+        called=lambda name, kind="cotangent": (array,) if (name, kind) == ("out", "cotangent") else (),
+        identify=lambda *_: None, known=())  # fmt: skip
+    roles = Roles(known, {})
+    assert not roles.breaks("dout", array)
+    assert not roles.breaks("dout", array.transpose(0, 2, 1).reshape(8, 3))
+    assert roles.breaks("dout", 2 * array.transpose(0, 2, 1).reshape(8, 3))
 
 
 def test_sizes_at_which_all_gradients_are_zero_are_none_to_look_at() -> None:

@@ -29,7 +29,7 @@ from einbackprop.diagnosis.evaluation import Meaning, meant, tail
 from einbackprop.diagnosis.experiments import CLOSE, EXACT, NARROW, Array, Experiment, Made
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.judge import Judge
-from einbackprop.diagnosis.likelihood import Repair, new_statements
+from einbackprop.diagnosis.likelihood import Repair, has_entries, new_statements
 from einbackprop.diagnosis.localization import Localization
 from einbackprop.diagnosis.recording import Recording
 from einbackprop.diagnosis.search import Search
@@ -221,7 +221,9 @@ class Roles:
         are added up need not be the gradient of a target."""
         if is_one_of_several and self.is_target(name):
             return False
-        return self.promised(name, value) is False and self._cotangents.identify(value) is None
+        is_laid_out_otherwise = any(has_entries(array, value) for array in self._called(name))  # by a reshape
+        is_other = self.promised(name, value) is False and self._cotangents.identify(value) is None
+        return is_other and not is_laid_out_otherwise
 
     def _is_of_nameless(self, value: Array) -> bool:
         """Whether an array is the gradient of a value without a name: it may be called after what that goes into."""

@@ -47,7 +47,7 @@ def of_own_value(search: Round) -> Repair | None:
 def of_promised_value(search: Round) -> Repair | None:
     """The likely edit that sets everything right, of the first statement that makes another array than its name says
     of operands that are what they should be. The search remembers that statement (`Round.misnamed`)."""
-    search.misnamed = misnamed(search)
+    search.misnamed = first_misnamed(search)
     if search.misnamed is None:
         return None
     tried = (search.likeliest_that_works(with_promised(search, search.misnamed, tier)) for tier in TIERS[0].divided())
@@ -80,7 +80,7 @@ def written_anew(search: Round) -> Repair | None:
     return next(filter(None, (anew(search, table, value) for value in values)), None)
 
 
-def misnamed(search: Round) -> Suspect | None:
+def first_misnamed(search: Round) -> Suspect | None:
     """The first statement that makes another array than its name says, if what it reads is right, and another one makes
     what its name says: some call the gradient of ``x @ W`` after what is made of that."""
     roles, own = search.judge.roles, [*last_bound(search)]
