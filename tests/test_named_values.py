@@ -11,11 +11,17 @@ import pytest
 from mutant_outcomes import module_of
 
 from einbackprop import check
+from einbackprop.capture import tracer
+from einbackprop.checking import mistakes
 from einbackprop.checking.reports import Report
-from einbackprop.diagnosis import named_values, search
+from einbackprop.checking.shrinking import cost_at
+from einbackprop.diagnosis import diagnose, named_values, search
 from einbackprop.diagnosis.diagnose import Roles
 from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.repair import Round
+from einbackprop.diagnosis.suspects import Suspect
+from einbackprop.diagnosis.trying import is_expected
+from einbackprop.rerolling.rolling import Rerolling
 
 rng = np.random.default_rng(0)
 BLOCKS = """\
@@ -55,6 +61,10 @@ def gradients(W, V, x, C):
         d, w, v = block_backward(d, W, V, cache)
         DW, DV = DW + w, DV + v
     return DW, DV
+
+
+def part(one, other):
+    return one * other
 """
 RECURRENT = """\
 import numpy as np
@@ -148,7 +158,12 @@ def wrong(source: str, right: str, instead: str) -> SimpleNamespace:
 
 def of_blocks(right: str, instead: str) -> Report:
     """The report of two blocks of one function, with a mistake."""
-    module = wrong(BLOCKS, right, instead)
+    assert BLOCKS.count(right) == 1
+    return of_blocks_in(BLOCKS.replace(right, instead))
+
+
+def of_blocks_in(source: str) -> Report:
+    module = module_of(source, "blocks")
     W, V, x, C = (rng.standard_normal(shape) for shape in ((3, 3), (3, 3), (4, 3), (4, 3)))
     return check(module.loss, module.gradients, W, V, x, C, wrt=(0, 1))
 
@@ -174,8 +189,7 @@ def test_where_no_edit_repairs_it_is_written_from_the_derivative() -> None:
 
 
 def test_what_is_at_fault_is_named_where_nothing_repairs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    for way in ("of_rarer", "written_anew"):
-        monkeypatch.setattr(named_values, way, lambda *_, **__: None)
+    monkeypatch.setattr(search, "of_misnamed", lambda round_: None)
     monkeypatch.setattr(search, "of_derivative", lambda round_: None)
     (finding,) = of_blocks("dsilu * s * (1 + gate * (1 - s))", "dsilu * s * (1 - s)").findings
     assert finding.line == 16
@@ -212,27 +226,75 @@ def test_a_gradient_that_is_called_after_another_value_is_not_blamed(monkeypatch
     assert finding.line == 17
 
 
+def test_where_no_statement_is_what_its_name_says_none_is_at_fault_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = first_ones(monkeypatch)
+    source = AFTER_ANOTHER.replace("    dW = h.T @ dp\n", "").replace("return dU, dW", "return dU, h.T @ dp")
+    module = module_of(source.replace("dp", "error").replace("dU", "first"), "after_another")
+    arguments = [rng.standard_normal(shape) for shape in ((3, 4), (4, 2), (5, 3), (5, 2))]
+    assert check(module.loss, module.gradients, *arguments, wrt=(0, 1)).findings
+    assert found == [None]
+
+
 @pytest.mark.parametrize(
     ("right", "instead", "operands"),
     [
         ("dgate = dsilu * s", "dgate = (2 * dsilu) * s", True),
         ("dsilu = dout * up", "dsilu = dout * silu", True),
         ("dsilu = dout * up", "part = dout * silu\n    dsilu = part * 1", False),  # what it reads says nothing
+        ("dsilu = dout * up", "dsilu = np.sum([dout * silu], axis=0)", True),
+        ("dsilu = dout * up", "part = dout * s\n    dsilu = part.clip(-9, 9) * 2", False),
+        ("dsilu = dout * up", "dsilu = 2 * part(dout, silu)", False),  # what it calls may be at fault
+        ("dgate = dsilu * s", "dh = dgate = dsilu", True),
     ],
 )
 def test_only_what_reads_what_is_right_is_at_fault_by_its_name(
     right: str, instead: str, operands: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = []
-    own = named_values.first_misnamed
-    monkeypatch.setattr(named_values, "first_misnamed", lambda round_: found.append(own(round_)) or found[-1])
+    found = first_ones(monkeypatch)
     assert of_blocks(right, instead).findings
     assert (found[0] is not None) is operands
 
 
-def of_recurrent(right: str, instead: str) -> Report:
-    module = wrong(RECURRENT, right, instead)
+def first_ones(monkeypatch: pytest.MonkeyPatch) -> list[Suspect | None]:
+    """A list to which is added what is at fault by its name, in each round of a search."""
+    own, found = named_values.first_misnamed, list[Suspect | None]()
+
+    def kept(round_: Round) -> Suspect | None:
+        found.append(own(round_))
+        return found[-1]
+
+    monkeypatch.setattr(named_values, "first_misnamed", kept)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("replaced", "target"),
+    [
+        ([("dx = dout + dgate", "dW = x.T @ dgate\n    dx = dout - dgate")], "dx"),  # dW is one of two that are added
+        ([("dx = dout + dgate", "ds = dgate.sum(axis=0)\n    dx = dout - dgate")], "dx"),  # the s of another shape
+        ([("dx = dout + dgate @ W.T", "dx = dout\n    dx = dgate @ W.T")], None),  # ``+=`` is meant
+    ],
+)
+def test_a_statement_that_makes_something_else_than_its_name_says_may_be_right(
+    replaced: list[tuple[str, str]], target: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = first_ones(monkeypatch)
+    source = BLOCKS
+    for old, new in replaced:
+        source = source.replace(old, new)
+    assert of_blocks_in(source).findings
+    assert (found[0] and found[0].site.target) == target
+
+
+
+
+def of_recurrent(right: str, instead: str, source: str = RECURRENT) -> Report:
+    module = wrong(source, right, instead)
     return check(module.loss, module.gradients, rng.standard_normal((3, 5)), rng.standard_normal((4, 2)), wrt=0)
+
+
+def of_recurrent_before(right: str, instead: str) -> Report:
+    return of_recurrent(right, instead, RECURRENT.replace("(h, x)", "(x, h)").replace("dz[:H]", "dz[-H:]"))
 
 
 def of_embeddings(right: str, instead: str) -> Report:
@@ -249,6 +311,7 @@ def of_norm(right: str, instead: str) -> Report:
     ("reported", "right", "instead", "write"),
     [
         (of_recurrent, "dh = dz[:H]", "dh = dz[-H:]", "dh = dz[:H]"),
+        (of_recurrent_before, "dh = dz[-H:]", "dh = dz[:H]", "dh = dz[-H:]"),
         (of_recurrent, "kept[t - 1][1] if t > 0 else np.zeros(H)", "kept[t - 1][1]",
          "before = kept[t - 1][1] if t > 0 else np.zeros_like(kept[t - 1][1])"),
         (of_embeddings, "of_u = (2 * weight - 1) * v", "of_u = 2 * weight * v",
@@ -256,15 +319,38 @@ def of_norm(right: str, instead: str) -> Report:
         (of_norm, "np.sqrt(var + eps) ** 3", "np.sqrt(var + eps)",
          "dvar = np.sum(C * (x - mu) * -0.5 / np.sqrt(var + eps) ** 3, axis=0)"),
     ],
-    ids=["the other end of an array", "the last entry in the first round", "less one", "the power of a root"],
+    ids=["the other end of an array", "the end of an array", "the last entry in the first round", "less one",
+         "the power of a root"],
 )  # fmt: skip
 def test_edits_that_were_not_known(
     reported: Callable[[str, str], Report], right: str, instead: str, write: str
 ) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # what is tried says nothing of itself
-        (finding,) = [item for item in reported(right, instead).findings if item.line]
+    (finding,) = [item for item in reported(right, instead).findings if item.line]
     assert finding.write == write
+
+
+def test_what_is_tried_warns_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnose, "diagnose", lambda case, seed: warnings.warn("odd", RuntimeWarning, stacklevel=1))
+    case: Any = None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mistakes.diagnosis_of(case, 0)
+
+
+@pytest.mark.parametrize(("keeping", "chosen"), [((), 1), ((3,), 3), ((2, 3), 2)])
+def test_of_edits_that_set_everything_right_one_that_keeps_the_shapes_is_chosen(
+    keeping: tuple[int, ...], chosen: int
+) -> None:
+    judge = SimpleNamespace(keeps_shapes=False)
+
+    def works(repair: Any) -> bool:
+        judge.keeps_shapes = repair.cost in keeping
+        return bool(repair.cost)
+
+    round_: Any = SimpleNamespace(judge=judge, _works=works)
+    found = Round.likeliest_that_works(round_, [SimpleNamespace(cost=cost) for cost in (3, 2, 0, 1)])  # type: ignore
+    assert found is not None
+    assert found.cost == chosen
 
 
 def test_a_gradient_in_another_layout_is_not_broken() -> None:
@@ -282,3 +368,36 @@ def test_sizes_at_which_all_gradients_are_zero_are_none_to_look_at() -> None:
     """The size of a vector is computed of another, and would be 0 where that is small."""
     (finding,) = of_embeddings("of_v = (2 * weight - 1) * u", "of_v = (2 * weight - 1) * v").findings
     assert finding.write == "of_v = (2 * weight - 1) * u * np.cosh(C[i, j])"
+
+
+def test_of_gradients_that_are_zero_everywhere_smaller_sizes_are_looked_at() -> None:
+    module = wrong(EMBEDDINGS, "    return g\n", "    return 0 * g\n")
+    given = rng.standard_normal(16), rng.standard_normal((4, 4))
+    zeros, right = (cost_of(function, given) for function in (module.gradients, module_of(EMBEDDINGS, "own").gradients))
+    assert zeros is not None
+    assert right is not None
+
+
+def cost_of(gradients: Any, given: tuple[np.ndarray, ...]) -> tuple[int, int] | None:
+    """What gradients cost at sizes at which all are zero."""
+    state = {"theta": given[0], "C": given[1]}
+    user = SimpleNamespace(
+        loss=lambda held: 0.0, gradients=lambda held: gradients(held["theta"], held["C"]),
+        matched=lambda result, held: SimpleNamespace(values={"theta": result}))  # fmt: skip
+    trial: Any = SimpleNamespace(user=user, state=state, targets=[SimpleNamespace(name="theta", path=("theta",))])
+    small = cost_at(trial, {"theta": np.ones(5), "C": np.ones((4, 4))})
+    assert (small is None) is bool(np.any(user.gradients(state)))
+    return cost_at(trial, state)
+
+
+def test_what_has_the_axes_of_something_else_is_not_expected() -> None:
+    assert is_expected(np.ones((6, 1)), np.ones((6, 4)), 1e-9)
+    assert not is_expected(np.ones((6, 6)), np.ones((4, 1)), 1e-9)
+
+
+def test_what_no_statement_made_in_rounds_is_not_stacked() -> None:
+    """The runs of a value may be none at all."""
+    x = rng.standard_normal((4, 3))
+    traced = tracer.trace(lambda x: sum(np.tanh(row).sum() for row in x), x)
+    rolling = Rerolling(traced, {}, ())
+    assert rolling.stacked([], []) is None

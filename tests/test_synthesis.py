@@ -12,7 +12,7 @@ from mutant_outcomes import module_of, with_writes
 
 from einbackprop import check
 from einbackprop.capture import tracer
-from einbackprop.diagnosis import named_values, search
+from einbackprop.diagnosis import search
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.evaluation import CLOSE, is_constant
 from einbackprop.diagnosis.synthesis import Synthesis
@@ -118,7 +118,7 @@ def test_what_the_readme_shows_is_what_is_written() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_else_repairs_these(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "of_derivative", lambda round_: None)
-    monkeypatch.setattr(named_values, "written_anew", lambda round_: None)
+    monkeypatch.setattr(search, "of_misnamed", lambda round_: None)
     code, arguments, wrt = wrong_of(name)
     report = check(module_of(code, f"{name}_plain").both, *arguments, wrt=wrt)
     assert not any(item.write for item in report.findings)

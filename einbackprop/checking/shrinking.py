@@ -228,23 +228,29 @@ def is_large(cost: tuple[int, int], entries: int) -> bool:
 
 def cost_at(trial: Trial, state: Any, dead: Sequence[Path] = ()) -> tuple[int, int] | None:
     """How many statements the user's functions run at a state, and how many entries it has, but for those at some
-    places; None where they stop, or give a loss that is no number, gradients of other shapes, or nothing but zeros: a
-    size that is computed of another, ``len(theta) // 8``, may be 0 there.
+    places; None where they stop, or give a loss that is no number, gradients of other shapes, or nothing but zeros
+    where the user's own are more: a size that is computed of another, ``len(theta) // 8``, may be 0 there.
     """
     user = trial.user
     try:
         loss, told = counted(partial(user.loss, duplicate(state)))
         result, more = counted(partial(user.gradients, duplicate(state)))
         values = user.matched(result, state).values
+        if not any(map(np.any, values.values())) and moves_something(trial):
+            return None
     except (Raised, ScriptError):
         return None
     shapes = {t.name: (np.shape(get(trial.state, t.path)), np.shape(get(state, t.path))) for t in trial.targets}
     moved = {name: shape for name, (own, shape) in shapes.items() if own != shape and name in values}
     if not is_one_number(loss) or any(np.shape(values[name]) != shape for name, shape in moved.items()):
         return None
-    if not any(map(np.any, values.values())):
-        return None
     return told + more, sum(leaf.size for path, leaf in arrays_of(state) if path not in dead)
+
+
+def moves_something(trial: Trial) -> bool:
+    """Whether the gradients at a trial's own state are more than zeros."""
+    result = trial.user.gradients(duplicate(trial.state))
+    return any(map(np.any, trial.user.matched(result, trial.state).values.values()))
 
 
 def is_one_number(loss: Any) -> bool:

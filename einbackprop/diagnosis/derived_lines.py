@@ -186,10 +186,15 @@ class AtHand:
             found = {text: value_of(parsed(text), names) for text in (*hand.scalars, *hand.sizes)}
             self.numbers = {text: float(held) for text, held in found.items() if isinstance(held, float | np.floating)}
             self.numpy = hand.numpy
-            called = (called_by(node, names) for node in ast.walk(site.value) if isinstance(node, ast.Call))
-            self.calls_users = any(isinstance(one, FunctionType) and is_users_function(one) for one in called)
+            self.calls_users = calls_users(site, names)
         self._left -= 1
         return value
+
+
+def calls_users(site: Site, names: Mapping[str, Any]) -> bool:
+    """Whether a statement calls a function of the user's, with what names stand for there."""
+    called = (called_by(node, names) for node in ast.walk(site.value) if isinstance(node, ast.Call))
+    return any(isinstance(one, FunctionType) and is_users_function(one) for one in called)
 
 
 def called_by(call: ast.Call, names: Mapping[str, Any]) -> object:

@@ -25,7 +25,7 @@ from einbackprop.core.source import edited, parse_python, statements_of, stateme
 from einbackprop.core.visible import listed
 from einbackprop.diagnosis.cases import Case, Diagnosis, Place
 from einbackprop.diagnosis.cotangents import Cotangents
-from einbackprop.diagnosis.evaluation import Meaning, meant, tail
+from einbackprop.diagnosis.evaluation import Kind, Meaning, meant, tail
 from einbackprop.diagnosis.experiments import CLOSE, EXACT, NARROW, Array, Experiment, Made
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.judge import Judge
@@ -148,14 +148,16 @@ class Roles:
 
     def is_value(self, value: Array) -> bool:
         """Whether an array is a value of the loss or the gradient of one, whatever the order of its axes."""
-        meaning = self._cotangents.identify(value)
-        is_whole = meaning is not None and meaning.kind in ("cotangent", "forward")
-        return is_whole and meaning is not None and abs(meaning.factor - 1) < CLOSE
+        return self._meaning(value, "cotangent", "forward") is not None
 
     def _gradient(self, value: Array) -> Meaning | None:
         """What an array is the gradient of, without a factor."""
+        return self._meaning(value, "cotangent")
+
+    def _meaning(self, value: Array, *kinds: Kind) -> Meaning | None:
+        """What an array is without a factor, if that is of one of some kinds."""
         meaning = self._cotangents.identify(value)
-        is_plain = meaning is not None and meaning.kind == "cotangent" and abs(meaning.factor - 1) < CLOSE
+        is_plain = meaning is not None and meaning.kind in kinds and abs(meaning.factor - 1) < CLOSE
         return meaning if is_plain else None
 
     def about(self, blame: Blame) -> Finding:
@@ -221,9 +223,9 @@ class Roles:
         are added up need not be the gradient of a target."""
         if is_one_of_several and self.is_target(name):
             return False
-        is_laid_out_otherwise = any(has_entries(array, value) for array in self._called(name))  # by a reshape
-        is_other = self.promised(name, value) is False and self._cotangents.identify(value) is None
-        return is_other and not is_laid_out_otherwise
+        if self.promised(name, value) is not False or self._cotangents.identify(value) is not None:
+            return False
+        return not any(has_entries(array, value) for array in self._called(name))  # in another layout, by a reshape
 
     def _is_of_nameless(self, value: Array) -> bool:
         """Whether an array is the gradient of a value without a name: it may be called after what that goes into."""

@@ -8,27 +8,22 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from functools import partial
-from types import FrameType, FunctionType
+from types import FrameType
 from typing import Any
 
 import numpy as np
 
 from einbackprop.core.source import root_of
-from einbackprop.diagnosis.derived_lines import anew, called_by, expressions
+from einbackprop.diagnosis.derived_lines import anew, calls_users, expressions
 from einbackprop.diagnosis.experiments import Made
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.judge import Roles
 from einbackprop.diagnosis.likelihood import Repair
-from einbackprop.diagnosis.missing_terms import of_missing_terms
-from einbackprop.diagnosis.omissions import of_whole_value
 from einbackprop.diagnosis.repair import ALIKE, TIERS, Round
 from einbackprop.diagnosis.suspects import Suspect, array_of, arrays_of
 from einbackprop.diagnosis.trying import Table, Tier
 from einbackprop.diagnosis.vocabulary.hand import is_array, value_of
 from einbackprop.diagnosis.vocabulary.trees import OPERANDS
-from einbackprop.diagnosis.wrong_numbers import of_numbers
-from einbackprop.world.ownership import is_users_function
 
 
 def of_own_value(search: Round) -> Repair | None:
@@ -47,37 +42,21 @@ def of_own_value(search: Round) -> Repair | None:
 def of_promised_value(search: Round) -> Repair | None:
     """The likely edit that sets everything right, of the first statement that makes another array than its name says
     of operands that are what they should be. The search remembers that statement (`Round.misnamed`)."""
-    search.misnamed = first_misnamed(search)
-    if search.misnamed is None:
+    own = search.misnamed = first_misnamed(search)
+    if own is None:
         return None
-    tried = (search.likeliest_that_works(with_promised(search, search.misnamed, tier)) for tier in TIERS[0].divided())
+    tried = (search.likeliest_that_works(with_promised(search, own, tier)) for tier in TIERS[0].divided())
     return next(filter(None, tried), None)
 
 
 def of_misnamed(search: Round) -> Repair | None:
-    """What else sets everything right where it is known which statement is at fault: rarer edits of it, numbers and
-    terms that are solved for, and at last the derivative of the loss in its place."""
-    if search.misnamed is None:
+    """The derivative of the loss in the place of that statement's value, if that sets everything right."""
+    own = search.misnamed
+    if own is None or not search.is_users(own.site):
         return None
-    rarer, deep = (partial(of_rarer, tier=tier) for tier in TIERS[1:])
-    ways = (rarer, of_numbers, of_missing_terms, deep, of_whole_value, written_anew)
-    found = (repair for way in ways if (repair := way(search)) is not None)
-    return next((one for one in found if one.statement is search.misnamed.site.statement), None)
-
-
-def of_rarer(search: Round, tier: Tier) -> Repair | None:
-    """An edit of a tier, of the statement that makes another array than its name says, that sets everything right."""
-    assert search.misnamed is not None
-    return search.likeliest_that_works(with_promised(search, search.misnamed, tier))
-
-
-def written_anew(search: Round) -> Repair | None:
-    """That statement with what its name says, by the derivative of the loss, if that sets everything right."""
-    assert search.misnamed is not None
-    site, table = search.misnamed.site, Table(search.misnamed, False)
-    wanted = search.judge.roles.wanted(site.target, arrays_of(search.misnamed.made)[0].shape)
-    values = (value for array in wanted for value in expressions(search, site, array)) if search.is_users(site) else ()
-    return next(filter(None, (anew(search, table, value) for value in values)), None)
+    wanted = search.judge.roles.wanted(own.site.target, arrays_of(own.made)[0].shape)
+    values = (value for array in wanted for value in expressions(search, own.site, array))
+    return next(filter(None, (anew(search, Table(own, False), value) for value in values)), None)
 
 
 def first_misnamed(search: Round) -> Suspect | None:
@@ -87,12 +66,10 @@ def first_misnamed(search: Round) -> Suspect | None:
     if not any(roles.promised(made.site.target, arrays[0]) for made in own if (arrays := arrays_of(made))):
         return None
     for made in own:
-        arrays, every = arrays_of(made), search.localization.made
-        is_own = not made.passes and not isinstance(made.site.value, OPERANDS)
-        is_only = is_own and not any(is_rebound(other, made) for other in every)  # else ``+=`` may be meant
-        name = made.site.target
+        name, arrays, every = made.site.target, arrays_of(made), search.localization.made
+        is_own = arrays and not made.passes and not any(is_rebound(other, made) for other in every)  # else ``+=``?
         is_one_of_several = len(arrays) > 1 and roles.is_target(name)  # that are added up
-        is_named = is_only and arrays and not is_one_of_several and roles.wanted(name, arrays[0].shape)
+        is_named = is_own and not is_one_of_several and roles.wanted(name, arrays[0].shape)
         if is_named and roles.promised(name, arrays[0]) is False:
             operands = Operands(made.site, roles)
             search.judge.gradients(search.version, operands)
@@ -138,17 +115,15 @@ class Operands:
 
     def __init__(self, site: Site, roles: Roles) -> None:
         self.sites, self.are_right = {site}, False
-        self._site, self._roles, self._is_seen = site, roles, False
+        self._roles, self._is_seen = roles, False
 
     def made(self, site: Site, value: Any, frame: FrameType) -> Any:
         """The statement made a value."""
         if not self._is_seen:
             self._is_seen = True
             names = {**frame.f_globals, **frame.f_locals}
-            calls = (called_by(node, names) for node in ast.walk(site.value) if isinstance(node, ast.Call))
-            is_own = any(isinstance(one, FunctionType) and is_users_function(one) for one in calls)
             read = ((ast.unparse(node), value_of(node, names)) for node in operands_of(site.value))
-            self.are_right = not is_own and all(self._is_right(text, held) for text, held in read)
+            self.are_right = not calls_users(site, names) and all(self._is_right(*each) for each in read)
         return value
 
     def _is_right(self, text: str, held: Any) -> bool:

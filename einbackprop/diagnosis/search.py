@@ -93,13 +93,13 @@ def found_by(search: Round) -> Repair | None:
     is_tried = found is None and is_left_out(search)
     if is_tried:
         found = of_lost_update(search)
-    found = found or search.best(TIERS[:1]) or of_misnamed(search) or of_own_value(search)
+    found = found or search.best(TIERS[:1]) or of_own_value(search)
     if found is None or found.edit.removed or found.cost > MOVED:  # what is too much may be too early
         found = of_order(search) or found
     if found is not None or search.hole is not None or search.is_lost:
         return found
-    found = of_numbers(search) or of_missing_terms(search) or (None if is_tried else of_lost_update(search))
-    found = found or search.best(TIERS[1:])
+    found = of_numbers(search) or of_missing_terms(search) or of_misnamed(search)
+    found = found or (None if is_tried else of_lost_update(search)) or search.best(TIERS[1:])
     for rarer in (of_whole_value, of_unused, Round.of_parts, of_two):
         if found is None and not search.judge.is_late:
             found = rarer(search)

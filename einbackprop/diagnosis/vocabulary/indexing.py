@@ -437,6 +437,5 @@ KINDS: Kinds = {
     neighbour: "an index", amount: "an index or a length", amount_everywhere: "an index or a length",
     strided: "a stride",
     other_index: "an index", other_length: "a length", other_slice: "an index", index_too_many: "an index",
-    paired: "an index", index_missing: "an index", wrapping: "an index",
-    ranges: "the rounds of a loop",
+    paired: "an index", index_missing: "an index", wrapping: "an index", ranges: "the rounds of a loop",
 }  # fmt: skip
