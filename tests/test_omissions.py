@@ -269,7 +269,7 @@ def test_a_line_that_was_taken_out_is_put_back_or_made_up_for(source: str, line:
     [
         (NETWORK, "    h = np.maximum(0, X @ W1 + b1)", "h = np.maximum(0, X @ W1 + b1)\ns = h @ W2 + b2"),
         (NETWORK, "    N = X.shape[0]", "N = ds.shape[0]\nds[np.arange(N), y] -= 1"),
-        (LAYER, "    db = dout.sum(axis=0)", "db = dout.sum(axis=0)\ndx = (dout @ w.T).reshape(x.shape)"),
+        (LAYER, "    db = dout.sum(axis=0)", "db = dout.sum(axis=0)\nreturn dx, dw, db"),
         (HINGE, "                dW[:, j] += X[i]", "dW[:, y[i]] -= X[i]\ndW[:, j] += X[i]"),
         (GATES, "    d[:, H:] *= t", "d[:, H:] *= t\nreturn x.T @ d"),
         (EMBEDDING, "    np.add.at(dE, ids, rows)", "np.add.at(dE, ids, rows)\nreturn dE"),

@@ -42,8 +42,10 @@ COSTS = 2.6, 3.2
 """What a term costs that is missing, and two of them, before what each is made of."""
 SUSPECTS, TRIED = 8, 12
 """Statements of which pairs are looked for, and pairs of one with which the whole code is run, at most."""
-MOST_WEIGHTS, FEWEST = 4, 3
-"""Numbers that may weigh a term, and that count samples; entries of a term that tell by how much it is weighed."""
+MOST_WEIGHTS = 4
+"""Numbers that may weigh a term, and that count samples, at most."""
+ODD = 0.3
+"""What a term costs at least that another statement may lack instead, of names at hand there."""
 CLOSE = 1e-5
 """How far the sum of two terms may be from what is missing, relative to the largest entry."""
 
@@ -51,14 +53,17 @@ CLOSE = 1e-5
 def of_missing_terms(search: Round) -> Repair | None:
     """The term that is missing in a statement, or the two, with which everything is right."""
     known = sorted(solved(search.alone), key=lambda one: one.made.passes)  # what hands on others' values comes last
+    found = None
     for suspect in known[:SUSPECTS]:
         terms = Terms(suspect, True)
         search.evaluate([terms], TIERS[-1])
-        for edit in islice(terms.completed(), TRIED):
-            repair = search.edited(terms, edit, search.wrong)
-            if search.judge.works(search.version.changed([repair.change])):
-                return repair
-    return None
+        cheaper = (edit for edit in terms.completed() if found is None or edit.cost < found.edit.cost)
+        tried = (search.edited(terms, edit, search.wrong) for edit in islice(cheaper, TRIED))
+        works = (repair for repair in tried if search.judge.works(search.version.changed([repair.change])))
+        found = next(works, found)
+        if found is not None and found.edit.cost < COSTS[0] + ODD:
+            break
+    return found
 
 
 @dataclass(frozen=True)
@@ -131,8 +136,7 @@ class Terms(Table):
         square = float(values @ values)
         if not np.isfinite(square) or not square:
             return
-        # of few entries any is a multiple of any other
-        times = float(missing @ values) / square if np.count_nonzero(values) >= FEWEST else 1.0
+        times = float(missing @ values) / square
         if np.abs(missing - times * values).max(initial=0.0) <= near:
             yield from (one for one in self.factors if abs(abs(times) - one.value) <= CLOSE * one.value
                         for one in [one if times > 0 else replace(one, value=-one.value)])  # fmt: skip

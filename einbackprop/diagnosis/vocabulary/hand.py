@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
@@ -184,8 +185,9 @@ def hand_of(
     numbers = {text: held for text, held in every.items() if is_real_number(held)}
     lengths = sizes_of(arrays, near)
     numbers |= {text: size for text, size in lengths.items() if size not in numbers.values()}
+    whole = volumes(arrays.values())
     counts = {text for text, held in numbers.items() if lengths.get(text, 0) > 2  # a 2 is a 2 first
-              or (held in {*lengths.values()} - {1} and may_count(text, held))}  # fmt: skip
+              or (held in whole and may_count(text, held, divisors(code)))}  # fmt: skip
     own = {text: held for text, held in every.items() if is_own_function(held)}
     return Hand(
         {text: arrays[text] for text in near},
@@ -518,9 +520,22 @@ def sizes_of(arrays: Mapping[str, Shape], near: Iterable[str]) -> dict[str, int]
     return found
 
 
-def may_count(text: str, held: Any) -> bool:
-    """Whether a number can be a size by its kind and its spelling: a whole one, and not an entry of something."""
-    return isinstance(held, int | np.integer) and isinstance(parsed(text), ast.Name | ast.Attribute)
+def volumes(shapes: Iterable[Shape]) -> set[int]:
+    """The sizes of arrays, and those of several of their axes, as a mean has them; without 1.
+
+    >>> sorted(volumes([(5, 3, 2)]))
+    [2, 3, 5, 6, 10, 15, 30]
+    """
+    found = (math.prod(sizes) for shape in {*shapes} for rank in range(len(shape)) for sizes in
+             combinations(shape, rank + 1))  # fmt: skip
+    return {*found} - {1}
+
+
+def may_count(text: str, held: Any, divisors: Collection[str]) -> bool:
+    """Whether a number can be a size by its kind and its spelling: a whole one, and not an entry of something; one of
+    floating point, ``m = x.size / x.shape[0]``, if something is divided by it."""
+    is_whole = isinstance(held, int | np.integer) or text in divisors
+    return is_whole and isinstance(parsed(text), ast.Name | ast.Attribute)
 
 
 def is_array(held: Any) -> bool:

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import combinations, product
+from itertools import combinations, permutations, product
 from typing import Any
 
 from einbackprop.core.collecting import grouped
@@ -124,6 +124,19 @@ def other_index(expression: Expression) -> Iterator[Edit]:
         elif isinstance(place.node, ast.Constant) and isinstance(place.node.value, str):
             for key, cost in other_keys(expression, place):
                 yield expression.edit(place, key, cost, "the entry {} is needed, not {}", key, place)
+
+
+def two_counters(expression: Expression) -> Iterator[Edit]:
+    """Two other counters of loops in the place of two: ``dx[row + r, col + c]`` for ``dx[i + r, j + c]``."""
+    named = grouped((place.text, place) for place in expression.indices if isinstance(place.node, ast.Name))
+    counts = [size for size in expression.hand.sizes if size.isidentifier() and not expression.hand.is_count(size)]
+    others = [name for name in counts if name not in named][:FEW]
+    for first, second in combinations([name for name in named if name in counts], 2):
+        for rank, (one, two) in enumerate(permutations(others, 2)):
+            changes = {id(place.node): parsed(one) for place in named[first]}
+            changes |= {id(place.node): parsed(two) for place in named[second]}
+            words = "{} and {} are needed, not {} and {}", one, two, first, second
+            yield expression.everywhere(changes, 1.8 + NEAREST * rank, *words)
 
 
 def picked(expression: Expression, place: Place) -> Iterator[Edit]:
@@ -437,5 +450,6 @@ KINDS: Kinds = {
     neighbour: "an index", amount: "an index or a length", amount_everywhere: "an index or a length",
     strided: "a stride",
     other_index: "an index", other_length: "a length", other_slice: "an index", index_too_many: "an index",
-    paired: "an index", index_missing: "an index", wrapping: "an index", ranges: "the rounds of a loop",
+    paired: "an index", two_counters: "an index", index_missing: "an index", wrapping: "an index",
+    ranges: "the rounds of a loop",
 }  # fmt: skip

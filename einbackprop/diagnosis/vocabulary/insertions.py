@@ -6,6 +6,7 @@ from heapq import nsmallest
 from itertools import islice, permutations
 from typing import Any
 
+from einbackprop.core.collecting import grouped
 from einbackprop.diagnosis.vocabulary.compounds import (
     Compound,
     compounds,
@@ -18,10 +19,12 @@ from einbackprop.diagnosis.vocabulary.expression import Edit, Expression
 from einbackprop.diagnosis.vocabulary.expressions import expression_edits
 from einbackprop.diagnosis.vocabulary.hand import NEAREST, Hand, unlikeness
 from einbackprop.diagnosis.vocabulary.trees import (
+    OPERANDS,
     assignment,
     attribute,
     binary,
     call,
+    exchanged,
     negated,
     number,
     parsed,
@@ -43,8 +46,9 @@ def values_at_hand(hand: Hand) -> Iterator[tuple[ast.expr, float]]:
     """What is at hand goes in; what a line that is missing may make of it comes out, and what each costs.
 
     That is an array, an array with one edit (its transpose, a sum of it, its product with another), zeros of its shape,
-    one over a size, and what takes several arrays to write.
+    one over a size, a product that stands beside with another array, and what takes several arrays to write.
     """
+    yield from beside(hand)
     zeros = attribute(parsed(hand.numpy), "zeros_like")
     for rank, (name, shape) in enumerate(hand.shapes.items()):
         array, cost = parsed(name), NEAREST * rank
@@ -65,6 +69,19 @@ def values_at_hand(hand: Hand) -> Iterator[tuple[ast.expr, float]]:
         biases = (array for array, shape in hand.shapes.items() if shape == compound.shape[-1:])
         if is_product(compound.node) and hand.wanted == compound.shape:
             yield from ((binary(compound.node, "+", parsed(array)), 1.6 + compound.cost) for array in biases)
+
+
+def beside(hand: Hand) -> Iterator[tuple[ast.expr, float]]:
+    """Products of matrices that stand near by, and those with another array in the place of one: ``h[t - 1].T @ da``
+    where ``x[t].T @ da`` stands."""
+    for near, phrase in enumerate(islice(filter(is_product, hand.phrases), FEW)):
+        yield phrase, 0.7 + NEAREST * near
+        read = grouped((ast.unparse(node), node) for node in ast.walk(phrase) if isinstance(node, OPERANDS))
+        for text in filter(hand.shapes.__contains__, read):
+            others = [name for name, shape in hand.shapes.items() if len(shape) == len(hand.shapes[text])]
+            for rank, name in enumerate(others):
+                changed = exchanged(phrase, {id(node): parsed(name) for node in read[text]})
+                yield changed, 0.8 + NEAREST * (near + rank)
 
 
 def bare_values(hand: Hand) -> Iterator[tuple[ast.expr, float]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from einbackprop.core.collecting import grouped
 from einbackprop.diagnosis.vocabulary.expression import REDUCTIONS, Edit, Expression, Kinds, Place
-from einbackprop.diagnosis.vocabulary.hand import NEAREST, unlikeness
+from einbackprop.diagnosis.vocabulary.hand import NEAREST, Hand, unlikeness
 from einbackprop.diagnosis.vocabulary.trees import attribute, call, held_number, parsed
 
 IDLE: Mapping[type[Any], tuple[int, ...]] = {
@@ -16,6 +16,8 @@ IDLE: Mapping[type[Any], tuple[int, ...]] = {
 }  # fmt: skip
 """The number that says nothing at the right of an operator."""
 
+MOST_VOLUMES = 2
+"""Arrays of which how many entries they have is tried in the place of a size."""
 MOST_CALLS = 8
 """How many names of an expression are replaced by what a function gives elsewhere, and by how many such calls."""
 
@@ -167,6 +169,18 @@ def names_for(expression: Expression, place: Place) -> Iterator[tuple[str, float
         if name != text:
             apart = 0.6 if is_constant else 0.4 * unlikeness(name, text) if is_number or is_object else 1.5
             yield name, 1.1 + apart + NEAREST * rank
+    if is_length(place) or hand.is_count(text):
+        yield from ((volume, 1.6 + NEAREST * n) for n, volume in enumerate(volumes(hand, place)))
+
+
+def volumes(hand: Hand, place: Place) -> Iterator[str]:
+    """How many entries arrays have, and how many along all of their axes but one, as the mean of a norm has them; the
+    array of whose size stands at a place first."""
+    own = {ast.unparse(node) for node in ast.walk(place.node)}
+    arrays = [name for name, shape in hand.shapes.items() if len(shape) > 1]
+    for name in sorted(arrays, key=lambda name: name not in own)[:MOST_VOLUMES]:
+        yield f"{name}.size"
+        yield from (f"{name}.size // {name}.shape[{axis}]" for axis in (-1, 1, 0) if len(hand.shapes[name]) > 2)
 
 
 def numbers(expression: Expression) -> list[Place]:

@@ -85,7 +85,9 @@ def derivative_for_one(expression: Expression) -> Iterator[Edit]:
 
 
 def other_derivative(expression: Expression) -> Iterator[Edit]:
-    """Another derivative in the place of one, or of what should be differentiated."""
+    """Another derivative in the place of one, or of what should be differentiated. A function that knows nothing but
+    its argument is more often given a wrong one than wrong."""
+    alone = 0.2 if isinstance(expression.statement, ast.Return) and len(expression.hand.shapes) == 1 else 0.0
     for place in expression.places:
         node = place.node
         formula = isinstance(node, ast.BinOp | ast.Compare)
@@ -101,7 +103,7 @@ def other_derivative(expression: Expression) -> Iterator[Edit]:
             for slope, function, more in slopes(expression, name):
                 reason = f": the derivative {function}" if function and formula else ""
                 said = "{} is needed, not {}{}", partial(slope_text, slope), place, reason
-                cost, parent = 1.2 + more + 0.6 * (not formula), place.parent
+                cost, parent = 1.2 + alone + more + 0.6 * (not formula), place.parent
                 if place.outer is not None and place.field == "right" and isinstance(parent.op, ast.Mult):
                     yield expression.edit(place.outer, times(parent.left, slope), cost, *said)
                 else:
@@ -148,7 +150,8 @@ def sigmoid_slopes(expression: Expression) -> Iterator[tuple[Place, ast.expr, as
         slope = next((one for one in parts if isinstance(one, ast.BinOp) and is_slope(one)), None)
         p = next((one for one in parts if slope is not None and is_same(one, slope.right)), None)
         rest = [one for one in parts if one is not slope and one is not p]
-        if p is not None and rest and not place.is_factor:
+        is_whole = not isinstance(getattr(place.parent, "op", None), ast.Mult)
+        if p is not None and rest and is_whole:
             yield place, p, reduce(lambda one, two: binary(one, "*", two), rest)
 
 
@@ -216,6 +219,16 @@ def mask_of_another(expression: Expression) -> Iterator[Edit]:
             new = binary(given[0], "*", parsed(f"{other} > 0"))
             cost = (1.7 if is_own else 1.3) + NEAREST * rank
             yield expression.edit(place, new, cost, "the derivative of relu is needed: {}", new)
+
+
+def of_scores(expression: Expression) -> Iterator[Edit]:
+    """The gradient of a cross-entropy by the scores where that by probabilities stands: ``p - y`` for ``-y / p``."""
+    for place in expression.places:
+        match place.node:
+            case ast.UnaryOp(ast.USub(), ast.BinOp(y, ast.Div(), p)) | ast.BinOp(
+                    ast.UnaryOp(ast.USub(), y), ast.Div(), p):  # fmt: skip
+                new = binary(p, "-", y)
+                yield expression.edit(place, new, 1.8, "by the scores it is {}, not {}", new, place)
 
 
 def softmax(expression: Expression) -> Iterator[Edit]:
@@ -295,6 +308,6 @@ KINDS: Kinds = {
     other_derivative_in_a_product: DERIVATIVE, own_derivative: DERIVATIVE,
     mask_of_another: DERIVATIVE,
     softmax_derivative: "the derivative of a softmax", functions: "the function that is called",
-    softmax: "a function that is not called",
+    softmax: "a function that is not called", of_scores: "what is differentiated by",
     comparison: "a condition", as_compared_beside: "a condition",
 }  # fmt: skip
