@@ -1,13 +1,18 @@
 """A small constant that a loss adds before a logarithm, where no line can be read, and what is right without it."""
 
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from mutant_outcomes import module_of
 from verdict_cases import undiagnosed
 
 import einbackprop as eb
 from einbackprop.checking.guards import guards_in, unguarded
+from einbackprop.diagnosis import diagnose
+from einbackprop.diagnosis.diagnose import is_cleared
 from einbackprop.world import Runner, World
 
 rng = np.random.default_rng(3)
@@ -145,3 +150,82 @@ def test_a_guard_that_changes_less_than_the_reference_tells_is_forgiven() -> Non
     assert found.verdict == "right"
     assert found.note.startswith("right, but for the 1e-12 that the loss adds")
     assert "before it divides" in found.note
+
+
+ATTENTION = """\
+import numpy as np
+
+
+def softmax(s):
+    e = np.exp(s - s.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def norm_backward(d, x, tiny):
+    N = x.shape[1]
+    mean, var = x.mean(axis=1, keepdims=True), x.var(axis=1, keepdims=True)
+    dvar = np.sum(d * (x - mean) * -0.5 * (var + tiny) ** (-1.5), axis=1, keepdims=True)
+    dmean = np.sum(-d / np.sqrt(var + tiny), axis=1, keepdims=True)
+    return d / np.sqrt(var + tiny) + dvar * 2 * (x - mean) / N + dmean / N
+
+
+def loss(W, V, x, C):
+    z = x + softmax(x @ W @ (x @ V).T) @ x
+    return np.sum(C * (z - z.mean(axis=1, keepdims=True)) / (z.std(axis=1, keepdims=True) + 1e-6))
+
+
+def gradients(W, V, x, C):
+    q, k = x @ W, x @ V
+    a = softmax(q @ k.T)
+    da = norm_backward(C, x + a @ x, 1e-6) @ x.T
+    ds = a * (da - np.sum(da * a, axis=1, keepdims=True))
+    return x.T @ (ds @ k), x.T @ (ds.T @ q)
+"""
+
+
+def test_what_a_guard_changes_is_no_multiple_of_the_gradient() -> None:
+    """``std + 1e-6`` and ``sqrt(var + 1e-6)`` differ by little: the gradient is near its own multiples."""
+    module = module_of(ATTENTION, "attention")
+    r = np.random.default_rng(5)
+    given = [r.standard_normal(shape) for shape in ((4, 4), (4, 4), (5, 4), (5, 4))]
+    report = eb.check(module.loss, module.gradients, *given, wrt=(0, 1))
+    assert [item.verdict for item in report.gradients] == ["right", "wrong"]
+    assert "it is" not in str(report)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_exact", "cleared"),
+    [
+        (1e-5, 1e-6, True, False),
+        (1e-5, 1e-8, True, True),
+        (1e-2, 1e-5, True, True),  # that is no guard's doing
+        (1e-5, 1e-6, False, True),  # the slope may be no better known
+    ],
+)
+def test_an_edit_must_leave_little_of_what_is_off_by_little(
+    before: float, after: float, is_exact: bool, cleared: bool
+) -> None:
+    off = iter((before, after))
+    first = SimpleNamespace(run=dict, off=lambda made, names: next(off), is_exact=is_exact)
+    judge: Any = SimpleNamespace(first=first, running=lambda version: nullcontext())
+    version: Any = None
+    assert is_cleared(judge, version, version, frozenset("w")) is cleared
+
+
+def test_what_is_not_cleared_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = module_of("def loss(w):\n    return (w * w).sum()\n\n\ndef gradients(w):\n    return w\n", "halves")
+    assert eb.check(module.loss, module.gradients, W, wrt=0).findings[0].write == "return 2 * w"
+    monkeypatch.setattr(diagnose, "is_cleared", lambda *_: False)
+    assert not eb.check(module.loss, module.gradients, W, wrt=0).findings
+
+
+@pytest.mark.parametrize(
+    ("right", "instead"),
+    [("return 2 * x", "return 2 * x + tiny * x * x"), ("return 2 * x", "return 2 * x * (1 + tiny)")],
+)
+def test_a_mistake_that_changes_little_is_repaired(right: str, instead: str) -> None:
+    code = f"def loss(x, y, tiny):\n    return (x * x).sum()\n\n\ndef gradients(x, y, tiny):\n    {instead}\n"
+    module = module_of(code, "little")
+    x, y = (np.random.default_rng(seed).standard_normal(5) for seed in range(2))
+    (finding,) = eb.check(module.loss, module.gradients, x, y, 1e-5, wrt=0).findings
+    assert finding.write == right

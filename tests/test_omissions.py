@@ -884,3 +884,75 @@ def both(x, W, u, v):
     (found,) = [item for item in report.findings if item.line]
     assert (found.write or "").splitlines()[0] == "d[:, H:] *= v * u"
     assert [target for target, tier in tried if tier == omissions.FILLINGS[1]] == ["d[:, H:]"]
+
+
+LAYER_NORM = """\
+import numpy as np
+
+
+def forward(x):
+    std = np.sqrt(x.var(axis=1, keepdims=True) + 1e-3)
+    normed = (x - x.mean(axis=1, keepdims=True)) / std
+    return normed, {"normed": normed, "std": std}
+
+
+def loss(x, C):
+    return np.sum(C * forward(x)[0])
+
+
+def gradients(x, C):
+    kept = forward(x)[1]
+    normed, std = kept["normed"], kept["std"]
+    dmean = np.mean(C, axis=1, keepdims=True)
+    dstd = np.mean(C * normed, axis=1, keepdims=True)
+    return (C - dmean - dstd * normed) / std
+"""
+GATED = """\
+import numpy as np
+
+
+def sigmoid(s):
+    return 1 / (1 + np.exp(-s))
+
+
+def loss(h, Wz, Wr, Wc, x, C):
+    z, r = sigmoid(x + h @ Wz), sigmoid(x + h @ Wr)
+    return np.sum(C * ((1 - z) * h + z * np.tanh(x + (r * h) @ Wc)))
+
+
+def gradients(h, Wz, Wr, Wc, x, C):
+    z, r = sigmoid(x + h @ Wz), sigmoid(x + h @ Wr)
+    c = np.tanh(x + (r * h) @ Wc)
+    dh = C * (1 - z)
+    ds = C * z * (1 - c**2)
+    drh = np.dot(ds, Wc.T)
+    dh += r * drh
+    ds = C * (c - h) * z * (1 - z)
+    dh += np.dot(ds, Wz.T)
+    ds = drh * h * r * (1 - r)
+    dh += np.dot(ds, Wr.T)
+    return dh
+"""
+
+
+def test_what_is_bound_to_a_name_is_written_by_that_name() -> None:
+    module = module_of(LAYER_NORM.replace(" - dstd * normed", ""), "layer_norm")
+    x, C = (np.random.default_rng(seed).standard_normal((3, 4)) for seed in range(2))
+    (finding,) = check(module.loss, module.gradients, x, C, wrt=0).findings
+    assert finding.write == "return (C - dmean - dstd * normed) / std"
+
+
+def test_a_line_is_missing_before_a_name_is_bound_anew() -> None:
+    line = "    dh += np.dot(ds, Wz.T)\n"
+    module = module_of(GATED.replace(line, ""), "gated")
+    h, x, C, *W = (np.random.default_rng(n).standard_normal((3, 4) if n < 3 else (4, 4)) for n in range(6))
+    (finding,) = check(module.loss, module.gradients, h, *W, x, C, wrt=0).findings
+    assert finding.write == f"{line.strip()}\nds = drh * h * r * (1 - r)"
+
+
+def test_a_line_like_one_beside_it_is_found_among_the_first() -> None:
+    source = without(RECURRENT, "        dWh += hs[t - 1].T @ da")
+    report = checked(source, RECURRENT)
+    (finding,) = [item for item in report.findings if item.line]
+    assert finding.write is not None
+    assert "dWh += hs[t - 1].T @ da" in finding.write

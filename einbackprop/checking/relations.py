@@ -24,6 +24,8 @@ STATES, DIRECTIONS = 3, 2
 """At so many states, and in so many directions at each, the two numbers explain the gradient."""
 CLOSE = 1e-6
 """How far off that may be, relative to the slopes."""
+EXPLAINED = 0.01
+"""How much of what a gradient is off by may be left unexplained."""
 ENTRIES, FEWEST = 16, 4
 """Entries of a gradient that are looked at one by one, and of how many something is said."""
 SMALL = 2.0**-5
@@ -151,12 +153,14 @@ def _fitted(slopes: Sequence[Slopes]) -> Relation | None:
     if len(slopes) < STATES * DIRECTIONS or not np.all(np.isfinite([one[:4] for one in slopes])):
         return None
     said, loss, array, rows = np.array([one[:4] for one in slopes]).T
-    scale, same = np.abs(said).max(), {(one.axis, one.read) for one in slopes}
+    # a gradient that is off by little is near its own multiples: the numbers must explain by how much it is off
+    near = min(CLOSE * np.abs(said).max(), EXPLAINED * np.abs(said - loss).max())
+    same = {(one.axis, one.read) for one in slopes}
     ways = [([loss], ()), ([loss, array], ()), *([([loss, rows], slopes[0].read)] if len(same) == 1 else [])]
     for parts, read in ways:
         made = np.stack(parts, axis=1)
         numbers, *_ = np.linalg.lstsq(made, said, rcond=None)
-        if scale and np.abs(made @ numbers - said).max() <= CLOSE * scale and abs(numbers[0]) > CLOSE:
+        if near and np.abs(made @ numbers - said).max() <= near and abs(numbers[0]) > CLOSE:
             factor, decay = (float(f"{number:.6g}") for number in (*numbers, 0.0)[:2])
             return Relation(factor, decay, read, slopes[0].axis if read else 0)
     return None

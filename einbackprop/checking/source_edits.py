@@ -365,8 +365,9 @@ def patch_of(findings: Sequence[Finding], folder: str = "") -> Patch:
         folder in which it can be.
     """
     written = [item for item in findings if item.write and item.file and item.line]
-    cells = [item for item in written if item.file in CELLS]
-    told = grouped((os.path.realpath(item.file or ""), item) for item in written if item not in cells)
+    unfiled = {id(item): "a notebook" if item.file in CELLS else "a question" for item in written
+               if item.file in CELLS or (item.file or "").startswith("<--")}  # fmt: skip
+    told = grouped((os.path.realpath(item.file or ""), item) for item in written if id(item) not in unfiled)
     top = os.path.realpath(folder or os.curdir)
     apart = any(os.path.relpath(file, top).startswith(os.pardir) for file in told)
     if apart:
@@ -375,7 +376,8 @@ def patch_of(findings: Sequence[Finding], folder: str = "") -> Patch:
     if apart and any(part.text for part in parts):
         first = f"To be applied in {visible(top)}:\n"
         parts.insert(0, Patch(first, first.encode(), ()))
-    parts += [Patch("", b"", (_left_out(name_of(item.file or ""), item, "a notebook"),)) for item in cells]
+    parts += [Patch("", b"", (_left_out(name_of(item.file or ""), item, unfiled[id(item)]),)) for item in written
+              if id(item) in unfiled]  # fmt: skip
     texts, datas, left_out = zip(*parts, strict=True) if parts else ((), (), ())
     return Patch("".join(texts), b"".join(datas), tuple(itertools.chain(*left_out)))
 

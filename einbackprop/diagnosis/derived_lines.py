@@ -75,7 +75,8 @@ def of_statements(search: Round) -> Iterator[Candidate]:
 
 def of_holes(search: Round) -> Iterator[Candidate]:
     """What may stand in lines that are missing."""
-    for hole in lost_updates(search)[:MOST][::-1]:  # of several places where it may stand, the last
+    added = [hole for hole in lost_updates(search) if hole.does == "+="]
+    for hole in added[:MOST][::-1]:  # of several places where it may stand, the last
         localization = localized(search, hole)
         if localization is not None and localization.hole is not None:
             make = partial(filled_with, search, hole, localization.hole.site)

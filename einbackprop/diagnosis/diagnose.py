@@ -42,6 +42,8 @@ from einbackprop.errors import ScriptError
 from einbackprop.world import Raised
 
 STATES = 3
+SLIGHT, CLEARED = 1e-4, 100
+"""Of its largest entry, what a gradient is off by little; by how many times less it is off once that is repaired."""
 LOCAL = "That is right at sizes and numbers such as yours, and not at all others."
 CARRIED = "what a loop carries from one round to the next"
 UPDATES: Mapping[type[ast.operator], str] = {ast.Add: "added to", ast.Sub: "subtracted from"}
@@ -71,7 +73,8 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
         judge = Judge(experiments, roles)
         search = Search(judge, version)
         repairs, before, after = search.run()
-    if any(bypasses(repair, version, search.version) for repair in repairs):
+    is_odd = repairs and not is_cleared(judge, version, search.version, case.wrong)
+    if is_odd or any(bypasses(repair, version, search.version) for repair in repairs):
         return Diagnosis(open=frozenset(made.site.place for made in before.made))
     is_repaired = judge.works(search.version)
     parts = (part for repair in repairs for part in (repair.origin, repair) if part is not None)
@@ -286,6 +289,16 @@ def experiments_at_larger_sizes(case: Case, seed: int) -> Iterator[Experiment]:
         gradients = None if experiment is None else experiment.run()
         if experiment is not None and gradients is not None and experiment.wrong(gradients) <= case.wrong:
             yield experiment
+
+
+def is_cleared(judge: Judge, given: Version, mended: Version, wrong: frozenset[str]) -> bool:
+    """Whether gradients that are off by little are off by much less with an edit: where a guard of the loss is all that
+    they lack, one that moves the guard may be near by chance."""
+    off = []
+    for version in (given, mended):
+        with judge.running(version):
+            off.append(judge.first.off(judge.first.run() or {}, wrong))
+    return not judge.first.is_exact or off[0] > SLIGHT or off[1] <= off[0] / CLEARED
 
 
 def sharpen(experiments: Sequence[Experiment], case: Case) -> None:

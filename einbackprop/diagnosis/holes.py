@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from math import prod
@@ -194,6 +194,17 @@ def lacking(target: ast.expr, suspect: Suspect) -> Iterator[tuple[ast.expr, tupl
         yield from wanting if len(wanting) <= FEW else ()
 
 
+def rebinding(statements: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements that bind a name which one before has bound: what that made is lost with them."""
+    bound: set[str] = set()
+    for statement in statements:
+        targets = targets_of(statement) if isinstance(statement, ast.Assign) else ()
+        names = {*map(ast.unparse, targets)}
+        if names & bound:
+            yield statement
+        bound |= names
+
+
 def additions(
     target: ast.expr, shape: tuple[int, ...], following: list[ast.stmt], site: Site
 ) -> Iterator[Hole]:
@@ -202,7 +213,7 @@ def additions(
     if isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Constant):
         target = target.value  # other parts of the array may be what is wrong
     after = until_read(following, ast.unparse(target))
-    ends = dict.fromkeys((*after[-1:], *after[:1]))
+    ends = dict.fromkeys((*after[-1:], *after[:1], *rebinding(after)))
     parts = [subscript(target, index) for index in indices_in(site.function, target)
              if isinstance(index, ast.Tuple | ast.Compare | ast.Slice)
              and not names_in(index) & set(counters(site.function))]  # fmt: skip

@@ -6,7 +6,7 @@ Shapes are followed here, so that only what can be added to the value, or multip
 
 import ast
 from collections.abc import Iterator
-from itertools import accumulate, combinations_with_replacement, permutations, product
+from itertools import accumulate, combinations_with_replacement, permutations, product, zip_longest
 from math import prod
 
 from einbackprop.core.records import dataclass
@@ -261,8 +261,9 @@ def differences(arrays: list[Compound]) -> Iterator[Compound]:
 
 def product_of(one: Compound, two: Compound) -> Compound:
     """The product of two, entry by entry. Of shapes that do not broadcast, evaluating it will fail."""
-    longer = max(one.shape, two.shape, key=len)
-    return Compound(binary(one.node, "*", two.node), longer, 0.2 + one.cost + two.cost)
+    pairs = zip_longest(reversed(one.shape), reversed(two.shape), fillvalue=1)
+    shape = tuple(max(pair) for pair in pairs)[::-1]
+    return Compound(binary(one.node, "*", two.node), shape, 0.2 + one.cost + two.cost)
 
 
 def masks(expression: Expression) -> Iterator[Compound]:

@@ -169,7 +169,10 @@ def hand_of(
     spelled, names = spellings(code), {**module, **variables}
     taken = {name: held for name, held in module.items() if name in spelled or is_own_function(held)} | dict(variables)
     every = dict(reached(taken, names, spelled))
-    arrays = {text: np.shape(held) for text, held in every.items() if is_array(held)}
+    named = {id(held) for name, held in variables.items() if is_array(held)}
+    own = {ast.unparse(node) for node in ast.walk(statement or ast.Pass()) if isinstance(node, OPERANDS)}
+    arrays = {text: np.shape(held) for text, held in every.items() if is_array(held)
+              and (text in own or text.isidentifier() or id(held) not in named)}  # x, and not cache["x"]
     counted = dict(by_counters(code, arrays, names))
     lines, at = lines_of(code), getattr(statement, "lineno", None)
     indexed = (*indexed_alike(spelled, every, names), *counted.items())
@@ -188,11 +191,11 @@ def hand_of(
     whole = volumes(arrays.values())
     counts = {text for text, held in numbers.items() if lengths.get(text, 0) > 2  # a 2 is a 2 first
               or (held in whole and may_count(text, held, divisors(code)))}  # fmt: skip
-    own = {text: held for text, held in every.items() if is_own_function(held)}
+    functions = {text: held for text, held in every.items() if is_own_function(held)}
     return Hand(
         {text: arrays[text] for text in near},
         tuple(sorted(numbers, key=lambda text: (text not in spelled, text not in divisors(code)))[:MOST_SIZES]),
-        tuple(dict.fromkeys((*derivatives(every), *own)))[:MOST_FUNCTIONS],
+        tuple(dict.fromkeys((*derivatives(every), *functions)))[:MOST_FUNCTIONS],
         literals,
         frozenset((counts | {text for text, node in spelled.items() if is_length(node)}).difference(counters(code))),
         tuple(text for text, held in every.items() if is_object(held))[:MOST_OBJECTS],
@@ -201,9 +204,9 @@ def hand_of(
         unused,
         tuple(sorted(phrases(code), key=lambda phrase: abs(phrase.lineno - (at or phrase.lineno)))),
         frozenset(text for text in near if is_mask(every.get(text))),
-        {text: taken_by(function.__code__, function.__defaults__ or ()) for text, function in own.items()},
+        {text: taken_by(function.__code__, function.__defaults__ or ()) for text, function in functions.items()},
         scalars=tuple(sorted(floating(numbers, variables), key=lambda text: text not in spelled)[:MOST_SCALARS]),
-        words=tuple(words_of(own.values(), every.values())),
+        words=tuple(words_of(functions.values(), every.values())),
         labels=tuple([text for text in near if len(arrays[text]) == 1 and is_of_whole_numbers(every.get(text))]
                      + [text for text, held in every.items() if is_list_of_whole_numbers(held)])[:FEW],
         products=tuple(text for text, names in products(code).items() if names <= numbers.keys())[:FEW],
