@@ -13,6 +13,7 @@ from sampling import some
 
 from einbackprop import check
 from einbackprop.checking.reports import Report
+from einbackprop.core.progress import frames_of
 from einbackprop.diagnosis import omissions, search
 from einbackprop.diagnosis.holes import Hole, additions
 from einbackprop.diagnosis.likelihood import Repair
@@ -907,7 +908,7 @@ def gradients(x, C):
     dstd = np.mean(C * normed, axis=1, keepdims=True)
     return (C - dmean - dstd * normed) / std
 """
-GATED = """\
+GATES_OF_A_STATE = """\
 import numpy as np
 
 
@@ -944,10 +945,15 @@ def test_what_is_bound_to_a_name_is_written_by_that_name() -> None:
 
 def test_a_line_is_missing_before_a_name_is_bound_anew() -> None:
     line = "    dh += np.dot(ds, Wz.T)\n"
-    module = module_of(GATED.replace(line, ""), "gated")
+    module = module_of(GATES_OF_A_STATE.replace(line, ""), "gated")
     h, x, C, *W = (np.random.default_rng(n).standard_normal((3, 4) if n < 3 else (4, 4)) for n in range(6))
     (finding,) = check(module.loss, module.gradients, h, *W, x, C, wrt=0).findings
     assert finding.write == f"{line.strip()}\nds = drh * h * r * (1 - r)"
+
+
+def test_a_gradient_that_is_nothing_at_all_is_no_slight_mistake() -> None:
+    report = checked(without(LAYER, "    db = dout.sum(axis=0)"), LAYER)
+    assert [item.write for item in report.findings] == ["db = dout.sum(axis=0)\nreturn dx, dw, db"]
 
 
 def test_a_line_like_one_beside_it_is_found_among_the_first() -> None:
@@ -956,3 +962,32 @@ def test_a_line_like_one_beside_it_is_found_among_the_first() -> None:
     (finding,) = [item for item in report.findings if item.line]
     assert finding.write is not None
     assert "dWh += hs[t - 1].T @ da" in finding.write
+
+
+def test_a_line_that_binds_several_is_put_back_and_where_the_code_stops_is_said() -> None:
+    """Python 3.11 tells another line of a local name that nothing is bound to, once a loop has run for a while."""
+    source = without(RECURRENT, "    dWx, dWh, db = np.zeros_like(Wx), np.zeros_like(Wh), np.zeros_like(b)")
+    stops = source.split("\n").index("        dWx += x[t].T @ da") + 1
+    (finding,) = [item for item in checked(source, RECURRENT).findings if item.line]
+    assert finding.write is not None
+    assert finding.write.startswith("dWx, dWh, db = ")
+    assert f"The code stops on line {stops}: UnboundLocalError" in finding.message
+
+
+def test_where_a_local_name_is_missing_is_known_in_code_that_is_warm() -> None:
+    def warm(given: bool) -> int:
+        total = 0
+        for n in range(9):
+            if given:
+                late = n
+            half = n // 2
+            late += half
+            total += late
+        return total
+
+    for _ in range(99):
+        warm(True)
+    with pytest.raises(UnboundLocalError) as caught:
+        warm(False)
+    frame, line = [*frames_of(caught.value)][-1]
+    assert line == frame.f_code.co_firstlineno + 6

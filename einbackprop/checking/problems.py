@@ -6,7 +6,6 @@ What the two raise is said with the user's line.
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from math import inf
@@ -30,6 +29,7 @@ from einbackprop.core.nesting import (
     unlike_arrays,
 )
 from einbackprop.core.program import Input
+from einbackprop.core.progress import frames_of
 from einbackprop.core.records import dataclass
 from einbackprop.errors import CodeError, RefusedError, ScriptError
 from einbackprop.world import Raised, Runner, told
@@ -102,9 +102,9 @@ def place_of(error: BaseException) -> tuple[str, int, str] | None:
     """The file, line and function of the innermost line that is the user's; a syntax error has its own line."""
     if isinstance(error, SyntaxError):
         return (error.filename, error.lineno, "<module>") if error.filename and error.lineno else None
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__)
-              if is_users(frame.filename) and not frame.filename.startswith("<")]
-    return (frames[-1].filename, frames[-1].lineno or 0, frames[-1].name) if frames else None
+    frames = [(frame.f_code, line) for frame, line in frames_of(error) if is_users(frame.f_code.co_filename)
+              and not frame.f_code.co_filename.startswith("<")]  # fmt: skip
+    return (frames[-1][0].co_filename, frames[-1][1], frames[-1][0].co_name) if frames else None
 
 
 HELD = ("data", "value", "val", "array")

@@ -14,6 +14,7 @@ ours: it is known by the code of the handlers that are installed.
 
 from __future__ import annotations
 
+import dis
 import math
 import os
 import signal
@@ -23,6 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import field
+from itertools import islice
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, TextIO, TypeVar
@@ -206,6 +208,9 @@ def collecting() -> Iterator[list[InternalFault]]:
         yield faults
 
 
+STORE = dis.opmap["STORE_FAST"]
+
+
 def fault_of(part: str, error: Exception) -> InternalFault:
     """What is said of an error: its first line, and the innermost place of this package in its traceback."""
     place = "an unknown place"
@@ -237,5 +242,10 @@ def frames_of(error: BaseException) -> Iterator[tuple[FrameType, int]]:
     """The frames that an exception went through, each with its line, from the outside in."""
     step = error.__traceback__
     while step is not None:
-        yield step.tb_frame, step.tb_lineno
+        line, at = step.tb_lineno, step.tb_lasti
+        code = step.tb_frame.f_code
+        # of a local name that nothing is bound to, Python 3.11 may tell the instruction before, which stores another
+        if isinstance(error, UnboundLocalError) and step.tb_next is None and code.co_code[at] == STORE:
+            line = next(islice(code.co_positions(), at // 2 + 1, None))[0] or line
+        yield step.tb_frame, line
         step = step.tb_next

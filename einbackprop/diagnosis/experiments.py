@@ -158,12 +158,13 @@ class Experiment:
         return {n: t - np.asarray(gradients[n], dtype=np.float64).reshape(t.shape) for n, t in wanted.items()}
 
     def off(self, gradients: Gradients, names: Iterable[str]) -> float:
-        """By how much some gradients are off at most, of the largest entry of each true one; 0 where that is only known
-        along some directions."""
-        shaped = [] if self._slopes else [name for name in names if self.has_shape(name, gradients)]
-        largest = {name: float(np.abs(self.truth[name]).max(initial=0.0)) or 1.0 for name in shaped}
-        return max((float(np.abs(by).max(initial=0.0)) / largest[name]
-                    for name, by in self.gap(gradients, shaped).items()), default=0.0)  # fmt: skip
+        """By how much some gradients are off at most, of the largest entry of each true one; infinitely where they have
+        no values or other shapes, or where the true ones are only known along some directions."""
+        if self._slopes or not all(self.has_shape(name, gradients) for name in names):
+            return np.inf
+        gaps = self.gap(gradients, names)
+        largest = {name: float(np.abs(self.truth[name]).max(initial=0.0)) or 1.0 for name in gaps}
+        return max((float(np.abs(by).max(initial=0.0)) / largest[name] for name, by in gaps.items()), default=0.0)
 
     def wrong(self, gradients: Gradients | None) -> frozenset[str]:
         """The names of the gradients that are not the true ones; all of them where there are none."""
