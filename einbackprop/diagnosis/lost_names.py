@@ -41,7 +41,7 @@ def lost_names(version: Version, hole: Hole) -> list[str]:
     used = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
     updated = [node.target for node in ast.walk(function) if isinstance(node, ast.AugAssign)]
     stored = {node.id for node in used if isinstance(node.ctx, ast.Store) and node not in updated}
-    bound = stored | vars(builtins).keys() | hole.frame.f_globals.keys() | hole.frame.f_locals.keys()
+    bound = stored.union(vars(builtins), hole.frame.f_globals, hole.frame.f_locals)
     lost = dict.fromkeys(node.id for node in used if node.id not in bound)
     return list(lost) if hole.target.id in lost else []
 
