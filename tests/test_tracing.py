@@ -376,6 +376,7 @@ def test_convolutions(mode: Any, n: int, m: int) -> None:
 # Layout
 
 
+@pytest.mark.filterwarnings("ignore:Setting the shape:DeprecationWarning")  # of NumPy 2.5
 @pytest.mark.slow
 @settings(max_examples=examples(60))
 @given(seed=seeds, shape=shapes, data=st.data())

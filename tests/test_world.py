@@ -307,6 +307,7 @@ def test_every_run_begins_where_the_copy_began() -> None:
     assert rng.random() == first[0]
 
 
+@pytest.mark.filterwarnings("ignore:Setting the shape:DeprecationWarning")  # of NumPy 2.5
 def test_a_shape_that_a_run_changed_is_put_back() -> None:
     """Of a view too, whose entries lie in another array."""
     whole = np.arange(6.0)

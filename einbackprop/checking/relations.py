@@ -35,7 +35,7 @@ SMALL = 2.0**-5
 def relations(trial: Trial, rng: np.random.Generator) -> dict[str, Relation]:
     """The relation of each gradient of a trial that has one, by name: not of those that are unlike the loss's."""
     slopes = _slopes_of_all(trial, _last_references(trial), rng)
-    return {name: found for name, known in slopes.items() if (found := _fitted(known)) is not None}
+    return {name: found for name, known in slopes.items() if (found := _fitted(known, explains=True)) is not None}
 
 
 def multiples(trial: Trial, rng: np.random.Generator) -> set[str]:
@@ -148,19 +148,21 @@ def read_along(gradient: np.ndarray) -> tuple[int, np.ndarray]:
     return next((one for one in found if not one[1].all()), found[0] if found else (0, np.ones((), bool)))
 
 
-def _fitted(slopes: Sequence[Slopes]) -> Relation | None:
-    """The two numbers by which all slopes are explained; None where they are not, or the factor is nothing."""
+def _fitted(slopes: Sequence[Slopes], *, explains: bool = False) -> Relation | None:
+    """The two numbers by which all slopes are explained; None where they are not, or the factor is nothing. A gradient
+    that is off by little is near its own multiples: they may have to explain by how much it is off.
+    """
     if len(slopes) < STATES * DIRECTIONS or not np.all(np.isfinite([one[:4] for one in slopes])):
         return None
     said, loss, array, rows = np.array([one[:4] for one in slopes]).T
-    # a gradient that is off by little is near its own multiples: the numbers must explain by how much it is off
-    near = min(CLOSE * np.abs(said).max(), EXPLAINED * np.abs(said - loss).max())
+    scale = np.abs(said).max()
+    near = min(CLOSE * scale, EXPLAINED * np.abs(said - loss).max() if explains else np.inf)
     same = {(one.axis, one.read) for one in slopes}
     ways = [([loss], ()), ([loss, array], ()), *([([loss, rows], slopes[0].read)] if len(same) == 1 else [])]
     for parts, read in ways:
         made = np.stack(parts, axis=1)
         numbers, *_ = np.linalg.lstsq(made, said, rcond=None)
-        if near and np.abs(made @ numbers - said).max() <= near and abs(numbers[0]) > CLOSE:
+        if scale and np.abs(made @ numbers - said).max() <= near and abs(numbers[0]) > CLOSE:
             factor, decay = (float(f"{number:.6g}") for number in (*numbers, 0.0)[:2])
             return Relation(factor, decay, read, slopes[0].axis if read else 0)
     return None
