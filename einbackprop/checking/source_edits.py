@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from einbackprop.checking.verdicts import Finding
 from einbackprop.core.collecting import grouped
 from einbackprop.core.files import opened, reason
-from einbackprop.core.source import CELLS, name_of, parse_python
+from einbackprop.core.source import CELLS, is_question, name_of, parse_python
 from einbackprop.core.visible import visible
 
 OPERATORS: dict[type[ast.AST], str] = {
@@ -365,9 +365,7 @@ def patch_of(findings: Sequence[Finding], folder: str = "") -> Patch:
         folder in which it can be.
     """
     written = [item for item in findings if item.write and item.file and item.line]
-    unfiled = {id(item): "a notebook" if item.file in CELLS else "a question" for item in written
-               if item.file in CELLS or (item.file or "").startswith("<--")}  # fmt: skip
-    told = grouped((os.path.realpath(item.file or ""), item) for item in written if id(item) not in unfiled)
+    told = grouped((os.path.realpath(item.file or ""), item) for item in written if not _unpatched(item.file or ""))
     top = os.path.realpath(folder or os.curdir)
     apart = any(os.path.relpath(file, top).startswith(os.pardir) for file in told)
     if apart:
@@ -376,10 +374,15 @@ def patch_of(findings: Sequence[Finding], folder: str = "") -> Patch:
     if apart and any(part.text for part in parts):
         first = f"To be applied in {visible(top)}:\n"
         parts.insert(0, Patch(first, first.encode(), ()))
-    parts += [Patch("", b"", (_left_out(name_of(item.file or ""), item, unfiled[id(item)]),)) for item in written
-              if id(item) in unfiled]  # fmt: skip
+    parts += [Patch("", b"", (_left_out(name_of(file), item, what),)) for item in written
+              if (what := _unpatched(file := item.file or ""))]  # fmt: skip
     texts, datas, left_out = zip(*parts, strict=True) if parts else ((), (), ())
     return Patch("".join(texts), b"".join(datas), tuple(itertools.chain(*left_out)))
+
+
+def _unpatched(file: str) -> str:
+    """What a file name stands for, where that is none that a patch can change."""
+    return "a notebook" if file in CELLS else "a question" if is_question(file) else ""
 
 
 def _left_out(name: str, item: Finding, what: str) -> str:

@@ -26,7 +26,7 @@ from contextvars import ContextVar
 from dataclasses import field
 from itertools import islice
 from pathlib import Path
-from types import CodeType, FrameType
+from types import CodeType, FrameType, TracebackType
 from typing import Any, TextIO, TypeVar
 
 from ..errors import OptionError
@@ -208,9 +208,6 @@ def collecting() -> Iterator[list[InternalFault]]:
         yield faults
 
 
-STORE = dis.opmap["STORE_FAST"]
-
-
 def fault_of(part: str, error: Exception) -> InternalFault:
     """What is said of an error: its first line, and the innermost place of this package in its traceback."""
     place = "an unknown place"
@@ -242,10 +239,16 @@ def frames_of(error: BaseException) -> Iterator[tuple[FrameType, int]]:
     """The frames that an exception went through, each with its line, from the outside in."""
     step = error.__traceback__
     while step is not None:
-        line, at = step.tb_lineno, step.tb_lasti
-        code = step.tb_frame.f_code
-        # of a local name that nothing is bound to, Python 3.11 may tell the instruction before, which stores another
-        if isinstance(error, UnboundLocalError) and step.tb_next is None and code.co_code[at] == STORE:
-            line = next(islice(code.co_positions(), at // 2 + 1, None))[0] or line
-        yield step.tb_frame, line
+        is_unbound = isinstance(error, UnboundLocalError) and step.tb_next is None
+        yield step.tb_frame, line_of_unbound(step) if is_unbound else step.tb_lineno
         step = step.tb_next
+
+
+def line_of_unbound(step: TracebackType) -> int:
+    """The line of a local name that nothing is bound to: Python 3.11 may tell the instruction before the one that
+    reads it, which stores another name."""
+    code, at = step.tb_frame.f_code, step.tb_lasti
+    if code.co_code[at] == dis.opmap["STORE_FAST"]:
+        line, *_ = next(islice(code.co_positions(), at // 2 + 1, None))
+        return line or step.tb_lineno
+    return step.tb_lineno

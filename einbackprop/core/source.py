@@ -309,6 +309,11 @@ def name_of(file: str) -> str:
     return names_of([file])[file]
 
 
+def is_question(file: str) -> bool:
+    """Whether a file name is that of an expression on the command line: ``<--grads>``."""
+    return file.startswith("<--")
+
+
 def cell_of(file: str) -> str | None:
     """``Cell In[5]``, as IPython says it, where a file name is that of the code of a cell."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()

@@ -294,11 +294,12 @@ def experiments_at_larger_sizes(case: Case, seed: int) -> Iterator[Experiment]:
 def is_cleared(judge: Judge, given: Version, mended: Version, wrong: frozenset[str]) -> bool:
     """Whether gradients that are off by little are off by much less with an edit: where a guard of the loss is all that
     they lack, one that moves the guard may be near by chance."""
-    off = []
-    for version in (given, mended):
+    def off(version: Version) -> float:
         with judge.running(version):
-            off.append(judge.first.off(judge.first.run() or {}, wrong))
-    return not judge.first.is_exact or off[0] > SLIGHT or off[1] <= off[0] / CLEARED
+            return judge.first.off(judge.first.run() or {}, wrong)
+
+    before = off(given) if judge.first.is_exact else np.inf
+    return before > SLIGHT or off(mended) <= before / CLEARED
 
 
 def sharpen(experiments: Sequence[Experiment], case: Case) -> None:

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from einbackprop.core.records import dataclass
+from einbackprop.core.source import is_question
 from einbackprop.diagnosis.experiments import CLOSE, Array
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.judge import Judge
@@ -122,7 +123,7 @@ class Likelihood:
     def of_place(self, suspect: Suspect) -> float:
         """What every edit of a statement costs more, for what it makes and for where it stands."""
         _, cost = self.settled.get(suspect.site, (None, 0.0))
-        return SPOILING * self.spoils(suspect) + cost + ASKED * suspect.site.file.startswith("<--")
+        return SPOILING * self.spoils(suspect) + cost + ASKED * is_question(suspect.site.file)
 
     def of_forward(self, site: Site) -> float:
         """What an edit of a statement of the forward costs more."""

@@ -54,7 +54,7 @@ def unexplained(search: Round) -> list[Blame]:
     found: list[Blame] = []
     left = search.wrong
     while left and len(found) < MOST:
-        blame = needed(search, left, search.alone) or misnamed(search, left) or needed(search, left, search.others)
+        blame = needed(search, left, search.alone) or first_broken(search, left) or needed(search, left, search.others)
         blame = blame or misshapen(search, left)
         if blame is None:
             break
@@ -78,7 +78,7 @@ def likeliest(search: Round) -> Suspect | None:
     return min((s for s in own if s.site in search.broken), key=lambda s: s.made.first, default=None)
 
 
-def misnamed(search: Round, left: frozenset[str]) -> Blame | None:
+def first_broken(search: Round, left: frozenset[str]) -> Blame | None:
     """The first statement that some gradients depend on and that in one of its runs does not make the gradient that its
     name says, nor anything else that is known."""
     roles, every = search.judge.roles, search.localization.made

@@ -78,7 +78,8 @@ def beside(hand: Hand) -> Iterator[tuple[ast.expr, float]]:
         yield phrase, 0.7 + NEAREST * near
         read = grouped((ast.unparse(node), node) for node in ast.walk(phrase) if isinstance(node, OPERANDS))
         for text in filter(hand.shapes.__contains__, read):
-            others = [name for name, shape in hand.shapes.items() if len(shape) == len(hand.shapes[text])]
+            axes = len(hand.shapes[text])
+            others = (name for name, shape in hand.shapes.items() if len(shape) == axes and name != text)
             for rank, name in enumerate(others):
                 changed = exchanged(phrase, {id(node): parsed(name) for node in read[text]})
                 yield changed, 0.8 + NEAREST * (near + rank)

@@ -170,10 +170,10 @@ def names_for(expression: Expression, place: Place) -> Iterator[tuple[str, float
             apart = 0.6 if is_constant else 0.4 * unlikeness(name, text) if is_number or is_object else 1.5
             yield name, 1.1 + apart + NEAREST * rank
     if is_length(place) or hand.is_count(text):
-        yield from ((volume, 1.6 + NEAREST * n) for n, volume in enumerate(volumes(hand, place)))
+        yield from ((volume, 1.6 + NEAREST * n) for n, volume in enumerate(entry_counts(hand, place)))
 
 
-def volumes(hand: Hand, place: Place) -> Iterator[str]:
+def entry_counts(hand: Hand, place: Place) -> Iterator[str]:
     """How many entries arrays have, and how many along all of their axes but one, as the mean of a norm has them; the
     array of whose size stands at a place first."""
     own = {ast.unparse(node) for node in ast.walk(place.node)}
