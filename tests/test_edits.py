@@ -200,6 +200,7 @@ EXPRESSIONS = [
     ("probs - dscores", "-dscores / probs", LAYERS, 130),
     ("(probs - dscores) / N", "-(dscores / probs) / N", LAYERS, 160),
     ("dh / dh.size", "dh / dh.shape[0]", LAYERS, 110),
+    ("da / q.size", "da / q.shape[0]", OBJECT, 100),
     ("dimages.transpose(0, 3, 1, 2)", "dimages.transpose(0, 1, 2, 3)", OBJECT, 10),
     ("rows.reshape(dE.shape)", "rows.reshape(q.shape)", OBJECT, 800),
     ("rows[idx]", "rows", OBJECT, 400),
@@ -262,6 +263,13 @@ STATEMENTS = [
     ("back(dh, z)", "back(z, dh)", LAYERS, 3),
     ("dh = dh * h", "dh *= h", LAYERS, 20),
 ]  # fmt: skip
+
+def test_what_divides_and_is_the_size_of_several_axes_is_a_count() -> None:
+    (code,) = parse_python("def f(x):\n    return x / m").body
+    names = {"x": np.zeros((2, 3, 4)), "n": 12, "m": 12.0, "free": 12.0, "other": 7}
+    hand = hand_of(names, {}, code)
+    assert {name for name in names if hand.is_count(name)} == {"n", "m"}  # nothing is divided by the last two
+
 
 def test_what_is_handed_on_as_several_arguments_is_no_operand() -> None:
     """Each edit of a call compiles, also where what it is given is a list that is taken apart."""

@@ -401,3 +401,13 @@ def test_what_no_statement_made_in_rounds_is_not_stacked() -> None:
     traced = tracer.trace(lambda x: sum(np.tanh(row).sum() for row in x), x)
     rolling = Rerolling(traced, {}, ())
     assert rolling.stacked([], []) is None
+
+
+def test_a_helper_that_knows_only_its_argument_is_given_another_that_is_called_alike() -> None:
+    source = AFTER_ANOTHER.replace("(1 - h**2)", "slope(h)").replace("np.sin(dh)", "dh")
+    source = source.replace("    z =", "    z1 =").replace("(z)", "(z1)").replace("    h =", "    a1 =")
+    source = source.replace("h @", "a1 @").replace("h.T", "a1.T").replace("(h)", "(a1)")
+    module = module_of(source + "\n\ndef slope(s):\n    return 1 - np.tanh(s) ** 2\n", "helper")
+    arguments = [rng.standard_normal(shape) for shape in ((3, 4), (4, 2), (5, 3), (5, 2))]
+    (finding,) = check(module.loss, module.gradients, *arguments, wrt=(0, 1)).findings
+    assert finding.write == "dh = dp @ W.T * slope(z1)"

@@ -2,6 +2,7 @@
 
 import ast
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from mutant_outcomes import module_of, with_writes
 
 from einbackprop import check
 from einbackprop.capture import tracer
-from einbackprop.diagnosis import search
+from einbackprop.diagnosis import derived_lines, search
 from einbackprop.diagnosis.cotangents import Cotangents
 from einbackprop.diagnosis.evaluation import CLOSE, is_constant
 from einbackprop.diagnosis.synthesis import Synthesis
@@ -220,3 +221,13 @@ def test_the_question_is_not_written_anew(tmp_path: Path, capsys: pytest.Capture
     said = capsys.readouterr().out
     assert "no small edit of this line makes it that" in " ".join(said.split())
     assert "write " not in said
+
+
+def test_of_lines_that_may_be_missing_those_that_add_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    holes = [SimpleNamespace(does=does) for does in ("*=",) * derived_lines.MOST + ("+=",) * derived_lines.MOST]
+    monkeypatch.setattr(derived_lines, "lost_updates", lambda round_: holes)
+    monkeypatch.setattr(derived_lines, "localized", lambda round_, hole: seen.append(hole))
+    round_: Any = None
+    assert not [*derived_lines.of_holes(round_)]
+    assert seen == holes[derived_lines.MOST :][::-1]
