@@ -100,6 +100,12 @@ EXPRESSIONS = [
     ("np.mean(dh, axis=0)", "np.sum(dh, axis=0)", LAYERS, 10),
     ("np.cumsum(dh[::-1])[::-1]", "np.cumsum(dh)", LAYERS, 50),
     ("np.cumsum(dh)", "np.cumsum(dh[::-1])[::-1]", LAYERS, 20),
+    ("dx[:, p:-p]", "dx[:, :-2 * p]", LAYERS, 60),
+    ("dx[:, p:-p, p:-p]", "dx[:, :-2 * p, :-2 * p]", LAYERS, 200),
+    ("W1[:, :, 0]", "W1[::-1, ::-1, 0]", LAYERS, 60),
+    ("W1[::-1, ::-1, :, 0]", "W1[:, :, :, 0]", LAYERS, 100),
+    ("x[n, t * 2:t * 2 + 3]", "x[n, t:t + 3]",
+     replace(LOOP, sizes=("t", "n"), windows=(value_of("x[n, t * 2:t * 2 + 3]").slice,)), 100),
     ("dh[:, ::-1].cumsum(1)[:, ::-1]", "dh.cumsum(1)", LAYERS, 50),
     ("np.cumsum(dh[..., ::-1], axis=-1)[..., ::-1]", "np.cumsum(dh, axis=-1)", LAYERS, 50),
     ("dh.cumsum(axis=0)", "dh[::-1].cumsum(axis=0)[::-1]", LAYERS, 20),
@@ -231,6 +237,8 @@ COMPOUNDS = [
 ]  # fmt: skip
 
 STATEMENTS = [
+    ("dx[:, t * 2:t * 2 + 3] += W * dy", "dx[:, t:t + 3] += W * dy",
+     replace(LOOP, windows=(value_of("x[:, t * 2:t * 2 + 3]").slice,)), 60),
     ("dW1 += X.T @ dh", "dW1 = X.T @ dh", LAYERS, 3),
     ("dW1 = X.T @ dh", "dW1 += X.T @ dh", LAYERS, 3),
     ("dW1 -= X.T @ dh", "dW1 += X.T @ dh", LAYERS, 3),

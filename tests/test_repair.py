@@ -386,6 +386,82 @@ def test_a_size_in_a_shape_that_is_computed_elsewhere_is_put_back(wrong: str) ->
     assert finding.write == "dW = np.zeros((H, 2 * H))"
 
 
+CONVOLVED = """\
+import numpy as np
+
+
+def loss(x, w):
+    p, n = 1, x.shape[1] // 2
+    xp = np.pad(x, ((0, 0), (p, p), (p, p)))
+    total = 0
+    for i in range(n):
+        for j in range(n):
+            total += np.sin(np.sum(xp[:, i * 2:i * 2 + 3, j * 2:j * 2 + 3] * w))
+    return total
+
+
+def gradients(x, w):
+    p, n = 1, x.shape[1] // 2
+    xp = np.pad(x, ((0, 0), (p, p), (p, p)))
+    dxp, dw = np.zeros_like(xp), np.zeros_like(w)
+    for i in range(n):
+        for j in range(n):
+            window = xp[:, i * 2:i * 2 + 3, j * 2:j * 2 + 3]
+            slope = np.cos(np.sum(window * w))
+            dw += slope * window
+            dxp[:, i * 2:i * 2 + 3, j * 2:j * 2 + 3] += slope * w[:]
+    return dxp[:, p:-p, p:-p], dw
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("right", "wrong"), [
+    ("return dxp[:, p:-p, p:-p], dw", "return dxp[:, :-2 * p, :-2 * p], dw"),
+    ("    xp = np.pad(x, ((0, 0), (p, p), (p, p)))\n    dxp", "    xp = np.pad(x, ((0, 0), (0, 2), (0, 2)))\n    dxp"),
+    ("dxp[:, i * 2:i * 2 + 3, j * 2:j * 2 + 3] += slope * w[:]", "dxp[:, i:i + 3, j:j + 3] += slope * w[:]"),
+    ("+= slope * w[:]", "+= slope * w[:, ::-1, ::-1]"),
+], ids=["crop", "padding", "stride", "flip"])  # fmt: skip
+def test_what_a_convolution_reads_is_put_back_as_its_forward_has_it(right: str, wrong: str) -> None:
+    module = module_of(CONVOLVED.replace(right, wrong), "convolved")
+    rng = np.random.default_rng(0)
+    report = check(module.loss, module.gradients, rng.normal(size=(2, 6, 6)), rng.normal(size=(2, 3, 3)), wrt=(0, 1))
+    (finding,) = found_in(report)
+    before, after = CONVOLVED.replace(right, wrong).splitlines(), CONVOLVED.splitlines()
+    (line,) = [n for n, both in enumerate(zip(before, after, strict=True), 1) if both[0] != both[1]]
+    assert finding.line == line
+    written, was = (ast.unparse(ast.parse(code)) for code in (finding.write, after[line - 1].strip()))
+    assert written.replace("[:, :, :]", "[:]") == was
+
+
+TWO_WAYS = """\
+import numpy as np
+
+
+def loss(W, x):
+    return np.sum(np.tanh(x @ W) ** 2)
+
+
+def gradient(W, x):
+    h = np.tanh(x @ W)
+    dh = np.cos(h + 0.3)
+    dz = dh * (1 - h ** 2)
+    return x.T @ dz
+
+
+def gradient_in_another_way(W, x):
+    h = np.tanh(x @ W)
+    dz = 2 * h * (1 - h ** 2)
+    return x.T @ dz
+"""
+
+
+def test_another_backward_of_the_file_is_no_repair_of_a_line_that_is_right() -> None:
+    rng = np.random.default_rng(0)
+    module = module_of(TWO_WAYS, "two_ways")
+    (finding,) = found_in(check(module.loss, module.gradient, rng.normal(size=(3, 2)), rng.normal(size=(4, 3))))
+    assert finding.line == 10
+
+
 UNREAD = """\
 import numpy as np
 

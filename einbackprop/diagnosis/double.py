@@ -26,7 +26,7 @@ from einbackprop.diagnosis.repair import TIERS, Round
 from einbackprop.diagnosis.suspects import Suspect
 from einbackprop.diagnosis.trying import Table, Trial, Trying, fits
 from einbackprop.diagnosis.versions import Version
-from einbackprop.diagnosis.vocabulary import Hand
+from einbackprop.diagnosis.vocabulary import Hand, LossCode
 from einbackprop.world.calls import is_from_outside
 
 FIRSTS, SECONDS, PASSING = 40, 120, 16
@@ -177,7 +177,7 @@ class Second:
         own = self.table.suspect
         suspect = replace(own, made=replace(own.made, site=site, values=[]), shift=None)
         table = Anew(suspect, self.trials, self.table.hand)
-        search.judge.gradients(version, Both(Trying([table], search.localization.literals), first))
+        search.judge.gradients(version, Both(Trying([table], search.localization.loss_code), first))
         for trial in near(table, np.concatenate([gap[name].ravel() for name in own.names])):
             if fits(search.experiment, trial, table.suspect, gap) == frozenset(own.names):
                 yield search.edited(self.table, trial.edit, frozenset())
@@ -228,10 +228,10 @@ class Anew(Table):
         super().__init__(suspect, False)
         self.trials, self.hand = [Trial(trial.edit, trial.code) for trial in trials], hand
 
-    def run(self, value: Any, frame: FrameType, literals: tuple[str, ...]) -> None:
+    def run(self, value: Any, frame: FrameType, loss: LossCode) -> None:
         """The statement made a value."""
         self.suspect.made.values.append(flat(value))
-        super().run(value, frame, literals)
+        super().run(value, frame, loss)
 
     def _candidates(self, names: Any, hand: Hand) -> Iterator[Trial]:
         return iter(self.trials)

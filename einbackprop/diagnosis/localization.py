@@ -23,7 +23,7 @@ from einbackprop.diagnosis.jacobians import jacobian
 from einbackprop.diagnosis.recording import Recording, is_handed_on
 from einbackprop.diagnosis.suspects import CURVED, LINEAR, Suspect
 from einbackprop.diagnosis.versions import Version
-from einbackprop.diagnosis.vocabulary.hand import is_length
+from einbackprop.diagnosis.vocabulary.hand import LossCode, is_length
 from einbackprop.diagnosis.vocabulary.trees import OPERANDS
 
 STEPS, OF_RUN = 400_000, 20
@@ -114,8 +114,8 @@ class Localization:
         return np.asarray(NUDGE * self._size(made) * (0.5 + np.random.default_rng(0).random(made.entries)))
 
     @cached_property
-    def literals(self) -> tuple[str, ...]:
-        """The numbers that stand in the code of the loss, and the roots of numbers, spelled as they are there."""
+    def loss_code(self) -> LossCode:
+        """The functions that ran for the loss, the numbers that stand in them, and the roots of numbers, as spelled."""
         functions = {id(site.function): site.function for site in self.in_loss}
         nodes = [node for function in functions.values() for node in ast.walk(function)]
         values = [node.value for node in nodes if isinstance(node, ast.Constant)]
@@ -123,7 +123,7 @@ class Localization:
         calls = (node for node in nodes if isinstance(node, ast.Call) and len(node.args) == 1)
         roots = [ast.unparse(c) for c in calls if getattr(c.func, "attr", getattr(c.func, "id", "")) == "sqrt"
                  and (isinstance(c.args[0], ast.Name | ast.Attribute) or is_length(c.args[0]))]  # fmt: skip
-        return tuple(dict.fromkeys([*numbers, *roots]))
+        return LossCode(tuple(functions.values()), tuple(dict.fromkeys([*numbers, *roots])))
 
     def run(self, shift: Shift) -> Gradients | None:
         """The gradients with something added to what statements make."""

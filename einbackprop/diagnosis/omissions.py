@@ -261,7 +261,7 @@ def evaluated(search: Round, localization: Localization, tier: Tier) -> Filling:
     table = Filling(suspect, search.known)
     table.begin(tier)
     right = shift_of(suspect, suspect.shift)
-    with localization.version.watched_by(Both(Trying([table], localization.literals), right)):
+    with localization.version.watched_by(Both(Trying([table], localization.loss_code), right)):
         search.experiment.run()
     search.values -= table.evaluated
     search.judge.edits += table.evaluated

@@ -179,16 +179,16 @@ class Round:
             limit = bound if bound == np.inf else bound - self.likelihood.least(table.suspect)
             table.begin(replace(tier, limit=min(tier.limit, limit if limit >= CHEAPEST else -np.inf)))
         repeated = [t for t in tables if t.suspect.is_repeated and t.suspect.is_known]
-        self._run(Trying([t for t in tables if t not in repeated], self.localization.literals))
+        self._run(Trying([t for t in tables if t not in repeated], self.localization.loss_code))
         for table in repeated:  # in the frames as they are once what was made before is right
             assert table.suspect.shift is not None
-            trying = Trying([table], self.localization.literals)
+            trying = Trying([table], self.localization.loss_code)
             self._run(Both(trying, shift_of(table.suspect, table.suspect.shift)))
         for table in tables:
             frame = self._frames.get(table.suspect.site)
             if frame is not None:
                 with np.errstate(all="ignore"):
-                    table.run(None, frame, self.localization.literals)
+                    table.run(None, frame, self.localization.loss_code)
         self.judge.edits += sum(table.evaluated for table in tables) - before
 
     def _by_likelihood(self) -> Iterator[list[Table]]:

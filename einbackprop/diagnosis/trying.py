@@ -36,9 +36,9 @@ from einbackprop.diagnosis.experiments import (
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.suspects import Suspect
 from einbackprop.diagnosis.versions import is_of_number, mangled
-from einbackprop.diagnosis.vocabulary import Edit, Edits, Hand, hand_of
+from einbackprop.diagnosis.vocabulary import Edit, Edits, Hand, LossCode, hand_of
 from einbackprop.diagnosis.vocabulary.expression import Place
-from einbackprop.diagnosis.vocabulary.hand import MISSING, bound_elsewhere, is_array, is_object, value_of
+from einbackprop.diagnosis.vocabulary.hand import MISSING, bound_elsewhere, is_array, is_object, value_of, windows_of
 from einbackprop.diagnosis.vocabulary.trees import Numbering
 from einbackprop.world.calls import is_from_outside
 from einbackprop.world.ownership import is_users_class
@@ -142,7 +142,7 @@ class Table:
         """Begin a pass, of the edits of a tier."""
         self.trials, self._runs, self._tier = [], 0, tier
 
-    def run(self, value: Any, frame: FrameType, literals: tuple[str, ...]) -> None:
+    def run(self, value: Any, frame: FrameType, loss: LossCode) -> None:
         """The statement made a value, or raised: evaluate the edits of this pass."""
         names = {**frame.f_globals, **frame.f_locals}
         names |= {name: on_copies(held, self._allowance) for name, held in names.items()
@@ -151,10 +151,12 @@ class Table:
             own = np.shape(value) if self.keeps_shape and is_number(value) else None
             wanted = self.wanted or self.suspect.grown or own
             site = self.suspect.site
-            hand = hand_of(frame.f_locals, frame.f_globals, site.function, literals, wanted, site.statement)
+            hand = hand_of(frame.f_locals, frame.f_globals, site.function, loss.literals, wanted, site.statement)
             shapes, module = shapes_of(value), statements_of(site.file).tree
-            elsewhere = bound_elsewhere(module, site.target, site.function) if shapes == [()] else ()
-            self.hand = replace(hand, makes_object=is_object(value) and not shapes, elsewhere=elsewhere)
+            computing = (module,) if shapes == [()] else loss.functions  # another layer computes another dx
+            elsewhere = bound_elsewhere(computing, site.target, site.function)
+            is_node = is_object(value) and not shapes
+            self.hand = replace(hand, makes_object=is_node, elsewhere=elsewhere, windows=windows_of(module))
         if self._runs == 0:
             self.trials = list(islice(self._candidates(names, self.hand), max(0, MOST_EDITS - self.evaluated)))
             self.evaluated += len(self.trials)
@@ -251,14 +253,13 @@ class Trying:
     Parameters
     ----------
     tables : sequence of Table
-    literals : tuple of str
-        Numbers that stand in the loss.
+    loss : LossCode
     """
 
-    def __init__(self, tables: Sequence[Table], literals: tuple[str, ...]) -> None:
+    def __init__(self, tables: Sequence[Table], loss: LossCode) -> None:
         self.tables = {table.suspect.site: table for table in tables}
         self.sites = self.tables.keys()
-        self._literals = literals
+        self._loss = loss
         self._is_busy = False
 
     def made(self, site: Site, value: Any, frame: FrameType) -> Any:
@@ -266,7 +267,7 @@ class Trying:
         if not self._is_busy:
             self._is_busy = True
             try:
-                self.tables[site].run(value, frame, self._literals)
+                self.tables[site].run(value, frame, self._loss)
             finally:
                 self._is_busy = False
         return value

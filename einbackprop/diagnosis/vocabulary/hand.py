@@ -20,7 +20,7 @@ from einbackprop.core.collecting import grouped
 from einbackprop.core.nesting import attributes_of
 from einbackprop.core.records import dataclass
 from einbackprop.core.source import root_of
-from einbackprop.diagnosis.vocabulary.trees import OPERANDS, parsed
+from einbackprop.diagnosis.vocabulary.trees import OPERANDS, names_in, parsed
 from einbackprop.world.ownership import is_users_class, is_users_function
 
 MOST_ARRAYS, MOST_SIZES, MOST_FUNCTIONS, MOST_OBJECTS, MOST_SCALARS = 44, 20, 8, 10, 8
@@ -76,8 +76,10 @@ class Hand:
     products : tuple of str
         Sizes that the function computes from others where it gives a shape: ``4 * H``.
     elsewhere : tuple of ast.expr
-        What other functions of the file bind to the name of a number that the statement binds, as a forward pass does
-        with sizes that its backward pass computes again.
+        What other functions of the file bind to the name that the statement binds, as a forward pass does with sizes
+        and padded arrays that its backward pass computes again.
+    windows : tuple of ast.expr
+        The indices with slices in the file, such as ``i, s:s + 3`` of ``x[i, s:s + 3]``.
     """
 
     shapes: Mapping[str, Shape]
@@ -98,6 +100,7 @@ class Hand:
     labels: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
     elsewhere: tuple[ast.expr, ...] = ()
+    windows: tuple[ast.expr, ...] = ()
 
     def accepts(self, function: str, count: int) -> bool:
         """Whether one of the functions may be given so many arguments."""
@@ -121,6 +124,22 @@ class Hand:
     def is_count(self, size: str) -> bool:
         """Whether a number is the size of an array."""
         return size in self.counts
+
+
+@dataclass(frozen=True)
+class LossCode:
+    """What the code of the loss spells.
+
+    Attributes
+    ----------
+    functions : tuple of ast.AST
+        The functions in which it ran.
+    literals : tuple of str
+        The numbers that stand in them.
+    """
+
+    functions: tuple[ast.AST, ...]
+    literals: tuple[str, ...]
 
 
 MISSING = object()
@@ -319,17 +338,32 @@ def phrases(code: ast.AST) -> tuple[ast.expr, ...]:
     return tuple({text: part for part in kept if len(text := ast.unparse(part)) < LONG}.values())
 
 
-def bound_elsewhere(module: ast.Module, name: str, function: ast.AST) -> tuple[ast.expr, ...]:
-    """What is computed and bound to a name in a file, outside one of its functions."""
+def bound_elsewhere(codes: Iterable[ast.AST], name: str, function: ast.AST) -> tuple[ast.expr, ...]:
+    """What is computed and bound to a name in a file or some functions, outside one function."""
     first, last = getattr(function, "lineno", 0), getattr(function, "end_lineno", 0)
-    return tuple(value for value in formulas_of(module).get(name, ()) if not first <= value.lineno <= last)
+    found = (value for code in codes for value in formulas_of(code).get(name, ()))
+    return tuple(value for value in found if not first <= value.lineno <= last)
+
+
+@lru_cache(maxsize=256)
+def formulas_of(code: ast.AST) -> dict[str, list[ast.expr]]:
+    """What is computed in a file or a function from other things, by the name that it is bound to."""
+    found = (node for node in ast.walk(code) if isinstance(node, ast.Assign) and is_computed(node.value))
+    return grouped((target.id, node.value) for node in found for target in node.targets if isinstance(target, ast.Name))
+
+
+def is_computed(value: ast.expr) -> bool:
+    """Whether an expression computes something from names: an operation, or a call of a function with some."""
+    arguments = value.args if isinstance(value, ast.Call) else ()
+    return isinstance(value, ast.BinOp) or any(map(names_in, arguments))
 
 
 @lru_cache(maxsize=64)
-def formulas_of(module: ast.Module) -> dict[str, list[ast.expr]]:
-    """What is computed in a file from several things, by the name that it is bound to."""
-    found = (node for node in ast.walk(module) if isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp))
-    return grouped((target.id, node.value) for node in found for target in node.targets if isinstance(target, ast.Name))
+def windows_of(module: ast.Module) -> tuple[ast.expr, ...]:
+    """The indices in a file of which a slice has a bound with a name, each once."""
+    found = (node.slice for node in ast.walk(module) if isinstance(node, ast.Subscript))
+    kept = (index for index in found if any(isinstance(part, ast.Slice) and names_in(part) for part in ast.walk(index)))
+    return tuple({ast.unparse(index): index for index in kept}.values())
 
 
 @lru_cache(maxsize=256)

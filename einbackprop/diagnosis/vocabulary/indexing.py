@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import combinations, permutations, product
+from itertools import combinations, pairwise, permutations, product
 from typing import Any
 
 from einbackprop.core.collecting import grouped
@@ -210,21 +210,46 @@ def is_shape(node: ast.expr) -> bool:
 
 
 def other_slice(expression: Expression) -> Iterator[Edit]:
-    """Another part of an axis: ``1:`` for ``:-1``."""
+    """Another part of an axis: ``1:`` for ``:-1``; of several that have the same, too: ``p:-p, p:-p``."""
     for place in expression.places:
         node = place.node
         items = entries(node.slice) if isinstance(node, ast.Subscript) else []
-        for at, item in enumerate(items):
-            for text in SLICES[len(items) == 1 :] if isinstance(item, ast.Slice) else ():  # x[:] is x
-                new = subscript(node.value, joined([*items[:at], sliced(text), *items[at + 1 :]]))
-                cost = 1.4 + 0.2 * bool(names_in(item))  # where a size has a name it is named
+        for same in alike_slices(items):
+            item = items[same[0]]
+            # x[:] is x, and where a size has a name it is named
+            made = [(sliced(text), 1.4 + 0.2 * bool(names_in(item))) for text in SLICES[len(items) == 1 :]]
+            made += [(sliced(f"{size}:-{size}"), 1.4) for size in sorted(names_in(item))]
+            for other, cost in made:
+                others = [other if k in same else kept for k, kept in enumerate(items)]
+                new = subscript(node.value, joined(others))
                 yield expression.edit(place, new, cost, "{} is needed, not {}", new, place)
+        for at, item in enumerate(items):
             for rank, other in enumerate(other_parts(item, expression.hand.sizes)):
                 new = subscript(node.value, joined([*items[:at], other, *items[at + 1 :]]))
                 yield expression.edit(place, new, 1.35 + NEAREST * rank, "{} is needed, not {}", new, place)
             if len(items) > 1:
                 new = subscript(node.value, joined([*items[:at], *items[at + 1 :]]))
                 yield expression.edit(place, new, 1.9, "the index {} is too much", item)
+
+
+def alike_slices(items: Sequence[ast.expr]) -> Iterator[tuple[int, ...]]:
+    """Where the slices of a subscript stand: each, those that are the same, and two of these side by side."""
+    slices = grouped((ast.unparse(item), at) for at, item in enumerate(items) if isinstance(item, ast.Slice))
+    for same in slices.values():
+        pairs = (pair for pair in pairwise(same) if pair[1] - pair[0] == 1)
+        yield from dict.fromkeys((*zip(same, strict=True), tuple(same), *pairs))
+
+
+def as_elsewhere(expression: Expression) -> Iterator[Edit]:
+    """Indices that the file has at another array: ``dx[i, s:s + k]`` where the forward pass reads ``x[i, s:s + k]``."""
+    for place in expression.places:
+        items = entries(place.node.slice) if isinstance(place.node, ast.Subscript) else []
+        fitting = [window for window in expression.hand.windows
+                   if [*map(type, entries(window))] == [*map(type, items)]
+                   and names_in(window) <= {*expression.hand.sizes, *expression.hand.shapes}]  # fmt: skip
+        for rank, window in enumerate(fitting[:FEW] if any(isinstance(item, ast.Slice) for item in items) else ()):
+            new = subscript(place.node.value, window)
+            yield expression.edit(place, new, 1.4 + NEAREST * rank, "{} is needed, not {}", new, place)
 
 
 def other_parts(item: ast.expr, sizes: Sequence[str]) -> Iterator[ast.Slice]:
@@ -450,6 +475,7 @@ KINDS: Kinds = {
     neighbour: "an index", amount: "an index or a length", amount_everywhere: "an index or a length",
     strided: "a stride",
     other_index: "an index", other_length: "a length", other_slice: "an index", index_too_many: "an index",
-    paired: "an index", two_counters: "an index", index_missing: "an index", wrapping: "an index",
+    as_elsewhere: "an index", paired: "an index", two_counters: "an index", index_missing: "an index",
+    wrapping: "an index",
     ranges: "the rounds of a loop",
 }  # fmt: skip

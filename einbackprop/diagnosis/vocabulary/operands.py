@@ -72,10 +72,11 @@ def computed(expression: Expression) -> Iterator[Edit]:
 
 def as_elsewhere(expression: Expression) -> Iterator[Edit]:
     """What another function binds to the same name, as a whole: ``1 + (W - w) // s`` for a size that the forward pass
-    has computed."""
+    has computed, ``np.pad(x, p)`` for an array that it has padded."""
+    usual = 1.2 if expression.hand.wanted == () else 1.6
     for rank, value in enumerate(expression.hand.elsewhere[:MOST_CALLS]):
         said = "{} is needed, as on line {}"
-        yield expression.edit(expression.places[0], value, 1.2 + NEAREST * rank, said, value, str(value.lineno))
+        yield expression.edit(expression.places[0], value, usual + NEAREST * rank, said, value, str(value.lineno))
 
 
 def other_word(expression: Expression) -> Iterator[Edit]:
