@@ -100,6 +100,7 @@ EXPRESSIONS = [
     ("np.mean(dh, axis=0)", "np.sum(dh, axis=0)", LAYERS, 10),
     ("np.cumsum(dh[::-1])[::-1]", "np.cumsum(dh)", LAYERS, 50),
     ("np.cumsum(dh)", "np.cumsum(dh[::-1])[::-1]", LAYERS, 20),
+    ("y @ X", "np.sum(X, axis=0)", LAYERS, 150), ("dh @ b1", "dh.sum(axis=1)", LAYERS, 150),
     ("dx[:, p:-p]", "dx[:, :-2 * p]", LAYERS, 60),
     ("dx[:, p:-p, p:-p]", "dx[:, :-2 * p, :-2 * p]", LAYERS, 200),
     ("W1[:, :, 0]", "W1[::-1, ::-1, 0]", LAYERS, 60),

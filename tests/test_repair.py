@@ -433,6 +433,39 @@ def test_what_a_convolution_reads_is_put_back_as_its_forward_has_it(right: str, 
     assert written.replace("[:, :, :]", "[:]") == was
 
 
+FACTORED = """\
+import numpy as np
+
+
+def forward(x, V):
+    return 0.5 * np.sum(np.dot(x, V) ** 2 - np.dot(x ** 2, V ** 2))
+
+
+def slope(x, V):
+    return np.outer(x, np.dot(x, V)) - V * x[:, None] ** 2
+
+
+def loss(x, V):
+    return 0.5 * (forward(x, V) - 1.5) ** 2
+
+
+def gradient(x, V):
+    return (forward(x, V) - 1.5) * slope(x, V)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("wrong", "write"), [
+    ("np.outer(x, np.dot(x, V))", "np.outer(x, np.dot(x, V)) - V * x[:, None] ** 2"),
+    ("np.outer(x, np.sum(V, axis=0)) - V * x[:, None] ** 2", "np.outer(x, x @ V) - V * x[:, None] ** 2"),
+], ids=["term", "weight"])  # fmt: skip
+def test_a_slope_that_its_caller_multiplies_is_repaired_where_it_is_made(wrong: str, write: str) -> None:
+    module = module_of(FACTORED.replace("np.outer(x, np.dot(x, V)) - V * x[:, None] ** 2", wrong), "factored")
+    rng = np.random.default_rng(0)
+    (finding,) = found_in(check(module.loss, module.gradient, rng.normal(size=5), rng.normal(size=(5, 3)), wrt=1))
+    assert (finding.line, finding.write) == (9, f"return {write}")
+
+
 TWO_WAYS = """\
 import numpy as np
 

@@ -11,7 +11,7 @@ from math import prod
 
 from einbackprop.core.records import dataclass
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kinds
-from einbackprop.diagnosis.vocabulary.hand import NEAREST, Shape, broadcasts
+from einbackprop.diagnosis.vocabulary.hand import NEAREST, Hand, Shape, broadcasts
 from einbackprop.diagnosis.vocabulary.layout import matrix_product, matrix_sides
 from einbackprop.diagnosis.vocabulary.pointwise import slopes, times
 from einbackprop.diagnosis.vocabulary.reductions import reduction
@@ -144,9 +144,21 @@ def products_at_hand(expression: Expression) -> Iterator[Compound]:
     hand = expression.hand
     arrays = [Compound(parsed(name), shape, NEAREST * rank) for rank, (name, shape) in enumerate(hand.shapes.items())]
     scalars = [Compound(parsed(name), (), NEAREST * rank) for rank, name in enumerate(hand.scalars)]
-    pairs = [*combinations_with_replacement(arrays, 2), *product(scalars, arrays)]
+    pairs = [*combinations_with_replacement(arrays, 2), *product(scalars, arrays), *product(arrays, columns(hand))]
     made = [*arrays, *(product_of(one, two) for one, two in pairs), *matrix_products(expression, arrays)]
     yield from (compound for compound in [*made, *slope_products(expression)] if compound.shape == hand.wanted)
+
+
+def columns(hand: Hand) -> Iterator[Compound]:
+    """Arrays with one axis more, which scale the rows of what is wanted, and their squares: ``x[:, None] ** 2``."""
+    for rank, name in enumerate(hand.shapes):
+        for text in hand.columns(name):
+            column, own = parsed(text), iter(hand.shapes[name])
+            assert isinstance(column, ast.Subscript)
+            items = column.slice.elts if isinstance(column.slice, ast.Tuple) else [column.slice]
+            shape = tuple(next(own) if isinstance(item, ast.Slice) else 1 for item in items)
+            yield Compound(column, shape, 0.2 + NEAREST * rank)
+            yield Compound(binary(column, "**", number(2)), shape, 0.3 + NEAREST * rank)
 
 
 def phrase_products(expression: Expression) -> Iterator[Compound]:

@@ -6,6 +6,7 @@ from itertools import permutations
 from typing import Any
 
 from einbackprop.diagnosis.vocabulary.expression import REDUCTIONS, Edit, Expression, Kinds, Place, axes
+from einbackprop.diagnosis.vocabulary.hand import NEAREST
 from einbackprop.diagnosis.vocabulary.trees import (
     attribute,
     binary,
@@ -107,8 +108,24 @@ def from_the_end(expression: Expression) -> Iterator[Edit]:
                 yield expression.edit(place, subscript(sums, part), 1.3, "cumsum from the last entry on is needed")
 
 
+def weighted(expression: Expression) -> Iterator[Edit]:
+    """A vector at hand that weighs what is summed: ``x @ V`` for ``V.sum(axis=0)``, and ``V @ x`` for another axis."""
+    vectors = [(name, shape[0]) for name, shape in expression.hand.shapes.items() if len(shape) == 1]
+    for place in expression.calls:
+        axis = axis_of(expression, place.node) if expression.called(place.node) == "sum" else None
+        array = summed_up(expression, place.node) if axis is not None else None
+        shape = expression.hand.shapes.get(ast.unparse(array), ()) if array is not None else ()
+        over = held_number(axis)
+        if array is None or len(shape) != 2 or over not in (0, 1, -1):
+            continue
+        fitting = (name for name, size in vectors if size == shape[0 if over == 0 else 1])
+        for rank, name in enumerate(fitting):
+            new = binary(parsed(name), "@", array) if over == 0 else binary(array, "@", parsed(name))
+            yield expression.edit(place, new, 1.2 + NEAREST * rank, "the sum must be weighted by {}: {}", name, new)
+
+
 def summed_up(expression: Expression, node: Any) -> ast.expr | None:
-    """What a cumulative sum is of, whether it is a function of NumPy's or a method."""
+    """What a sum is of, whether it is a function of NumPy's or a method."""
     if expression.is_numpy(node):
         return node.args[0] if node.args else None
     return node.func.value if isinstance(node.func, ast.Attribute) else None
@@ -217,5 +234,6 @@ def with_axis(expression: Expression, node: ast.Call, axis: ast.expr | None) -> 
 KINDS: Kinds = {
     other_axis: "an axis that is summed over", keepdims: "an axis that a sum keeps", kin: "the function that is called",
     sum_missing: "a sum", sum_too_many: "a sum", from_the_end: "the end that a cumulative sum begins at",
+    weighted: "a sum",
     normalised: "a factor",
 }  # fmt: skip
