@@ -466,6 +466,44 @@ def test_a_slope_that_its_caller_multiplies_is_repaired_where_it_is_made(wrong: 
     assert (finding.line, finding.write) == (9, f"return {write}")
 
 
+LAYERED = """\
+import numpy as np
+
+
+def loss(x, W1, W2, W3):
+    h1 = np.tanh(x @ W1)
+    h2 = np.tanh(h1 @ W2)
+    h3 = np.tanh(h2 @ W3)
+    return np.sum(h3 ** 2)
+
+
+def gradient(x, W1, W2, W3):
+    z1 = x @ W1
+    h1 = np.tanh(z1)
+    z2 = h1 @ W2
+    h2 = np.tanh(z2)
+    z3 = h2 @ W3
+    h3 = np.tanh(z3)
+    d3 = 2 * h3 * (1 - h3 ** 2)
+    d2 = d3 @ W3.T * (1 - h2 ** 2)
+    d1 = d2 @ W2.T * (1 - h1 ** 2)
+    return d1 @ W1.T
+"""
+
+
+@pytest.mark.slow
+def test_one_mistake_in_two_layers_is_found_in_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where two different ones are not looked for."""
+    monkeypatch.setattr("einbackprop.diagnosis.search.of_two", lambda _: None)
+    wrong = LAYERED.replace("(1 - h2 ** 2)", "(1 - z2 ** 2)").replace("(1 - h1 ** 2)", "(1 - z1 ** 2)")
+    module, rng = module_of(wrong, "layered"), np.random.default_rng(0)
+    arrays = [rng.normal(size=size) for size in ((4, 3), (3, 5), (5, 2), (2, 3))]
+    found = found_in(check(module.loss, module.gradient, *arrays))
+    assert [(each.line, each.write) for each in found] == [
+        (19, "d2 = d3 @ W3.T * (1 - h2 ** 2)"), (20, "d1 = d2 @ W2.T * (1 - h1 ** 2)"),
+    ]  # fmt: skip
+
+
 TWO_WAYS = """\
 import numpy as np
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 
+from einbackprop.diagnosis.alike import of_alike
 from einbackprop.diagnosis.derived_lines import of_derivative
 from einbackprop.diagnosis.double import of_two
 from einbackprop.diagnosis.judge import Judge
@@ -98,7 +99,7 @@ def found_by(search: Round) -> Repair | None:
         found = of_order(search) or found
     if found is not None or search.hole is not None or search.is_lost:
         return found
-    found = of_numbers(search) or of_missing_terms(search) or of_misnamed(search)
+    found = of_numbers(search) or of_missing_terms(search) or of_misnamed(search) or of_alike(search)
     found = found or (None if is_tried else of_lost_update(search)) or search.best(TIERS[1:])
     for rarer in (of_whole_value, of_unused, Round.of_parts, of_two):
         if found is None and not search.judge.is_late:
