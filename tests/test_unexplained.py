@@ -1,5 +1,6 @@
 """Mistakes that no edit repairs: values say where they are. And loops and conditions that are wrong as a whole."""
 
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -9,6 +10,7 @@ from mutant_outcomes import module_of
 
 from einbackprop import check
 from einbackprop.checking.verdicts import Finding
+from einbackprop.shell.command import main
 
 PENALTY = """\
 import numpy as np
@@ -168,3 +170,34 @@ def test_counters_bounds_and_scores_are_written_as_they_are_meant(source: str, s
         arrays[-1] = np.eye(3)[[0, 2, 1, 1]]
     (found,) = findings(module_of(source, "meant"), *arrays)
     assert found.write == write
+
+
+SAMPLED = """\
+import numpy as np
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def both(v, U):
+    S = U[[1, 3, 3, 4], :]
+    cost = -np.log(sigmoid(U[0].dot(v))) - np.sum(np.log(sigmoid(-S.dot(v))))
+    first = (sigmoid(U[0].dot(v)) - 1.0) * U[0]  # here
+    second = np.zeros_like(U)
+    slopes = (1.0 - sigmoid(-S.dot(v))) * np.tile(v, (4, 1)).T
+    for k, row in enumerate([1, 3, 3, 4]):
+        second[row] += slopes.T[k]
+    second[0] += (sigmoid(U[0].dot(v)) - 1) * v
+    return cost, first, second
+"""
+
+
+def test_what_follows_the_loss_in_a_function_that_gives_both_is_no_forward(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The question hands out what the function has computed, and makes nothing for the loss itself."""
+    (tmp_path / "sampled.py").write_text(SAMPLED)
+    drawn = "r = np.random.default_rng(1); v = r.normal(size=3); U = r.normal(size=(5, 3))"
+    main(["check", str(tmp_path / "sampled.py"), "--both", "both(v, U)", "--wrt", "v", "--wrt", "U", "--setup", drawn])
+    assert f"! sampled.py, line {line_of(SAMPLED, '# here')}: first = " in capsys.readouterr().out

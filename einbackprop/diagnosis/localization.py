@@ -9,7 +9,7 @@ not linear). No code is read for that.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -17,7 +17,18 @@ import numpy as np
 
 from einbackprop.checking.answers import stretches
 from einbackprop.diagnosis.blocks import compared_in, targets_of
-from einbackprop.diagnosis.experiments import Array, Both, Experiment, Gradients, Made, Put, Shift, flat, stacked
+from einbackprop.diagnosis.experiments import (
+    Array,
+    Both,
+    Experiment,
+    Gradients,
+    Made,
+    Put,
+    Shift,
+    flat,
+    numbers,
+    stacked,
+)
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.jacobians import jacobian
 from einbackprop.diagnosis.recording import Recording, is_handed_on
@@ -159,7 +170,13 @@ class Localization:
     @cached_property
     def _last_trusted(self) -> int:
         """When the loss made the last value that it depends on and that it did not have before."""
-        new = (m for m in self.in_loss.values() if not (m.passes or isinstance(m.site.value, OPERANDS)))
+        seen = set[bytes]()
+        new = []
+        for made in sorted(self.in_loss.values(), key=lambda made: made.first):
+            values = {value.tobytes() for value in (*made.values, *map(flat, numbers(made.whole)))}
+            if not (made.passes or isinstance(made.site.value, OPERANDS) or is_handed_out(made, seen)):
+                new.append(made)
+            seen |= values
         return next((m.first for m in sorted(new, key=lambda m: -m.first) if self.is_trusted(m.site)), 0)
 
     def _moves_loss(self, made: Made) -> bool:
@@ -376,3 +393,9 @@ def selects(statement: ast.stmt) -> bool:
 def shift_of(suspect: Suspect, by: Array) -> Shift:
     """What adds something to what a suspect makes, in the shape that this must have."""
     return Shift({suspect.site: by}, {} if suspect.grown is None else {suspect.site: suspect.grown})
+
+
+def is_handed_out(made: Made, seen: Collection[bytes]) -> bool:
+    """Whether all parts of what a statement makes last are among some values: a call, as of a function that gives the
+    loss and its gradients."""
+    return all(flat(part).tobytes() in seen for part in numbers(made.whole))
