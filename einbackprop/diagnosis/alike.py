@@ -11,6 +11,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 from einbackprop.core.collecting import grouped
 from einbackprop.diagnosis.likelihood import Repair
@@ -73,6 +74,9 @@ def form(value: ast.expr, original: ast.expr) -> str:
     >>> other, unlike = (ast.parse(text, mode="eval").body for text in ("dh2 * a2", "z2 * dh2"))
     >>> form(first, first) == form(second, second), form(other, second), form(unlike, second)
     (True, '_0 * a', '_1 * _0')
+    >>> entry = ast.parse("f({**d1, 'w': d1}, axis=0)", mode="eval").body
+    >>> form(entry, entry)
+    "_0({**_1, 'w': _1})"
     """
     names = (node.id for node in ast.walk(original) if isinstance(node, ast.Name))
     return ast.unparse(Renaming({name: f"_{n}" for n, name in enumerate(dict.fromkeys(names))}).visit(value))
@@ -90,7 +94,10 @@ class Renaming(ast.NodeTransformer):
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         """The same with its parts renamed; what was given stays as it is."""
-        parts = {name: [self.visit(item) for item in part if not isinstance(item, ast.keyword)]
-                 if isinstance(part, list) else self.visit(part) if isinstance(part, ast.AST) else part
-                 for name, part in ast.iter_fields(node)}  # fmt: skip
-        return type(node)(**parts)
+        return type(node)(**{name: self._renamed(part) for name, part in ast.iter_fields(node)})
+
+    def _renamed(self, part: Any) -> Any:
+        """A part of a node, or several, renamed; no name is in what is neither."""
+        if isinstance(part, list):
+            return [self._renamed(item) for item in part if not isinstance(item, ast.keyword)]
+        return self.visit(part) if isinstance(part, ast.AST) else part
