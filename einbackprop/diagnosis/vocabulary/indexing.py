@@ -218,7 +218,7 @@ def other_slice(expression: Expression) -> Iterator[Edit]:
             item = items[same[0]]
             # x[:] is x, and where a size has a name it is named
             made = [(sliced(text), 1.4 + 0.2 * bool(names_in(item))) for text in SLICES[len(items) == 1 :]]
-            made += [(sliced(f"{size}:-{size}"), 1.4) for size in sorted(names_in(item))]
+            made += [(sliced(f"{size}:-{size}"), 1.4) for size in sizes_in(item, expression.hand.sizes)]
             for other, cost in made:
                 others = [other if k in same else kept for k, kept in enumerate(items)]
                 new = subscript(node.value, joined(others))
@@ -230,6 +230,12 @@ def other_slice(expression: Expression) -> Iterator[Edit]:
             if len(items) > 1:
                 new = subscript(node.value, joined([*items[:at], *items[at + 1 :]]))
                 yield expression.edit(place, new, 1.9, "the index {} is too much", item)
+
+
+def sizes_in(item: ast.expr, sizes: Sequence[str]) -> list[str]:
+    """The numbers at hand in a slice, as they are spelled: ``p``, ``self.pad``."""
+    spelled = {ast.unparse(node) for node in ast.walk(item) if isinstance(node, OPERANDS)}
+    return [size for size in sizes if size in spelled]
 
 
 def alike_slices(items: Sequence[ast.expr]) -> Iterator[tuple[int, ...]]:
