@@ -209,7 +209,7 @@ def _cost(source: Text, way: Sequence[Replacement]) -> tuple[int, int]:
         cost += sum((b - a) + (d - c) for kind, a, b, c, d in matcher.get_opcodes() if kind != "equal")
         around = re.search(r"(?:^|[^\w\s)\]])\s*\($", source.text[:start]) and source.text[end:].lstrip()[:1] == ")"
         cost += 3 * bool(around and text.isidentifier())
-        cost += 2 * (text.startswith("(") and mine[:1] != ["("])  # those of a call that goes are none of these
+        cost += 2 * (text.startswith("(") and mine[:1] != ["("])  # as if a call's were kept
     return cost, sum(end - start + len(text) for start, end, text in way)
 
 

@@ -11,12 +11,13 @@ import ast
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from string import digits
 
 from einbackprop.core.collecting import grouped
 from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.repair import TIERS, Round
 from einbackprop.diagnosis.trying import Table
+from einbackprop.diagnosis.vocabulary.trees import altered, exchanged
 
 TRIED = 800
 """Edits that are tried, at most: with each the whole code is run."""
@@ -25,12 +26,12 @@ Alike = tuple[Repair, ...]
 
 def of_alike(search: Round) -> Repair | None:
     """The first of the likeliest edits that set everything right together, each the same of a statement of its own."""
-    if search.localization.before is None:
+    if search.localization.before is None or search.judge.is_late:
         return None
     every = (*search.alone, *search.settled, *search.others)
     computing = (table for table in every if table.suspect.site.target and not table.suspect.made.passes)
     found = grouped((form(table.suspect.site.value, table.suspect.site.value), table) for table in computing)
-    candidates = (alike for tables in found.values() if len(tables) > 1 for alike in same_edits(search, tables))
+    candidates = (alike for tables in found.values() for alike in same_edits(search, tables))
     for repairs in islice(sorted(candidates, key=cost_of), TRIED):
         if search.judge.is_late:
             break
@@ -78,26 +79,12 @@ def form(value: ast.expr, original: ast.expr) -> str:
     >>> form(entry, entry)
     "_0({**_1, 'w': _1})"
     """
-    names = (node.id for node in ast.walk(original) if isinstance(node, ast.Name))
-    return ast.unparse(Renaming({name: f"_{n}" for n, name in enumerate(dict.fromkeys(names))}).visit(value))
-
-
-class Renaming(ast.NodeTransformer):
-    """Copies of expressions with other names, and without keyword arguments."""
-
-    def __init__(self, names: dict[str, str]) -> None:
-        self._names = names
-
-    def visit_Name(self, node: ast.Name) -> ast.Name:
-        """Another name, or the same without digits."""
-        return ast.Name(self._names.get(node.id) or node.id.strip("0123456789"), node.ctx)
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        """The same with its parts renamed; what was given stays as it is."""
-        return type(node)(**{name: self._renamed(part) for name, part in ast.iter_fields(node)})
-
-    def _renamed(self, part: Any) -> Any:
-        """A part of a node, or several, renamed; no name is in what is neither."""
-        if isinstance(part, list):
-            return [self._renamed(item) for item in part if not isinstance(item, ast.keyword)]
-        return self.visit(part) if isinstance(part, ast.AST) else part
+    names = dict.fromkeys(node.id for node in ast.walk(original) if isinstance(node, ast.Name))
+    places = {name: f"_{n}" for n, name in enumerate(names)}
+    chosen: dict[int, ast.AST] = {}
+    for node in reversed([*ast.walk(value)]):  # what stands in a call before the call
+        if isinstance(node, ast.Name):
+            chosen[id(node)] = ast.Name(places.get(node.id) or node.id.strip(digits), node.ctx)
+        elif isinstance(node, ast.Call) and node.keywords:
+            chosen[id(node)] = exchanged(altered(node, keywords=[]), chosen)
+    return ast.unparse(exchanged(value, chosen))

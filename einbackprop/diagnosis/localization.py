@@ -177,7 +177,7 @@ class Localization:
             if not (made.passes or isinstance(made.site.value, OPERANDS) or is_handed_out(made, seen)):
                 new.append(made)
             seen |= values
-        return next((m.first for m in sorted(new, key=lambda m: -m.first) if self.is_trusted(m.site)), 0)
+        return next((made.first for made in reversed(new) if self.is_trusted(made.site)), 0)
 
     def _moves_loss(self, made: Made) -> bool:
         """Whether the loss is another one where a little is added to what a statement makes; where labels that it makes

@@ -152,13 +152,9 @@ def products_at_hand(expression: Expression) -> Iterator[Compound]:
 def columns(hand: Hand) -> Iterator[Compound]:
     """Arrays with one axis more, which scale the rows of what is wanted, and their squares: ``x[:, None] ** 2``."""
     for rank, name in enumerate(hand.shapes):
-        for text in hand.columns(name):
-            column, own = parsed(text), iter(hand.shapes[name])
-            assert isinstance(column, ast.Subscript)
-            items = column.slice.elts if isinstance(column.slice, ast.Tuple) else [column.slice]
-            shape = tuple(next(own) if isinstance(item, ast.Slice) else 1 for item in items)
-            yield Compound(column, shape, 0.2 + NEAREST * rank)
-            yield Compound(binary(column, "**", number(2)), shape, 0.3 + NEAREST * rank)
+        for column, shape in hand.columns(name):
+            yield Compound(parsed(column), shape, 0.2 + NEAREST * rank)
+            yield Compound(binary(parsed(column), "**", number(2)), shape, 0.3 + NEAREST * rank)
 
 
 def phrase_products(expression: Expression) -> Iterator[Compound]:

@@ -114,12 +114,14 @@ class Hand:
         """Whether an array can be a factor or a term of the value that is wanted."""
         return self.wanted is None or broadcasts(self.shapes[name], self.wanted)
 
-    def columns(self, name: str) -> Iterator[str]:
-        """An array with one axis more, where that makes it a factor of the value that is wanted: ``m[:, None]``."""
+    def columns(self, name: str) -> Iterator[tuple[str, Shape]]:
+        """An array with one axis more, where that makes it a factor of the value that is wanted: ``m[:, None]``, and
+        its shape."""
         own, wanted = self.shapes[name], self.wanted or ()
         for at in range(1, len(wanted)) if own and len(own) + 1 == len(wanted) else ():
-            if broadcasts((*own[:at], 1, *own[at:]), wanted):
-                yield f"{name}[{', '.join([':'] * at + ['None'] + [':'] * (len(own) - at))}]"
+            shape = (*own[:at], 1, *own[at:])
+            if broadcasts(shape, wanted):
+                yield f"{name}[{', '.join([':'] * at + ['None'] + [':'] * (len(own) - at))}]", shape
 
     def is_count(self, size: str) -> bool:
         """Whether a number is the size of an array."""
@@ -362,7 +364,8 @@ def is_computed(value: ast.expr) -> bool:
 def windows_of(module: ast.Module) -> tuple[ast.expr, ...]:
     """The indices in a file of which a slice has a bound with a name, each once."""
     found = (node.slice for node in ast.walk(module) if isinstance(node, ast.Subscript))
-    kept = (index for index in found if any(isinstance(part, ast.Slice) and names_in(part) for part in ast.walk(index)))
+    parts = ((index, index.elts if isinstance(index, ast.Tuple) else [index]) for index in found)
+    kept = (index for index, items in parts if any(isinstance(item, ast.Slice) and names_in(item) for item in items))
     return tuple({ast.unparse(index): index for index in kept}.values())
 
 

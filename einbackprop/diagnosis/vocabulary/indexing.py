@@ -246,14 +246,14 @@ def alike_slices(items: Sequence[ast.expr]) -> Iterator[tuple[int, ...]]:
         yield from dict.fromkeys((*zip(same, strict=True), tuple(same), *pairs))
 
 
-def as_elsewhere(expression: Expression) -> Iterator[Edit]:
+def other_window(expression: Expression) -> Iterator[Edit]:
     """Indices that the file has at another array: ``dx[i, s:s + k]`` where the forward pass reads ``x[i, s:s + k]``."""
+    at_hand = {*expression.hand.sizes, *expression.hand.shapes}
+    windows = [window for window in expression.hand.windows if names_in(window) <= at_hand]
     for place in expression.places:
         items = entries(place.node.slice) if isinstance(place.node, ast.Subscript) else []
-        fitting = [window for window in expression.hand.windows
-                   if [*map(type, entries(window))] == [*map(type, items)]
-                   and names_in(window) <= {*expression.hand.sizes, *expression.hand.shapes}]  # fmt: skip
-        for rank, window in enumerate(fitting[:FEW] if any(isinstance(item, ast.Slice) for item in items) else ()):
+        fitting = [window for window in windows if [*map(type, entries(window))] == [*map(type, items)]]
+        for rank, window in enumerate(fitting[:FEW]):
             new = subscript(place.node.value, window)
             yield expression.edit(place, new, 1.4 + NEAREST * rank, "{} is needed, not {}", new, place)
 
@@ -481,7 +481,7 @@ KINDS: Kinds = {
     neighbour: "an index", amount: "an index or a length", amount_everywhere: "an index or a length",
     strided: "a stride",
     other_index: "an index", other_length: "a length", other_slice: "an index", index_too_many: "an index",
-    as_elsewhere: "an index", paired: "an index", two_counters: "an index", index_missing: "an index",
+    other_window: "an index", paired: "an index", two_counters: "an index", index_missing: "an index",
     wrapping: "an index",
     ranges: "the rounds of a loop",
 }  # fmt: skip

@@ -155,7 +155,7 @@ def names_for(expression: Expression, place: Place) -> Iterator[tuple[str, float
         yield from ((size, 0.7 + 0.1 * (not hand.is_count(size)) + NEAREST * n) for n, size in enumerate(hand.sizes))
         yield from ((name, 0.9 + hand.distance(name, n)) for n, name in enumerate(hand.shapes) if hand.fits(name))
         yield from ((column, 1.1 + hand.distance(name, n)) for n, name in enumerate(hand.shapes)
-                    for column in hand.columns(name))  # fmt: skip
+                    for column, _ in hand.columns(name))  # fmt: skip
         return
     if isinstance(place.node, ast.Name) and text not in (*expression.known, *expression.bound, hand.numpy):
         yield from ((size, 1.0 + 0.5 * unlikeness(size, text) + NEAREST * n) for n, size in enumerate(hand.sizes))

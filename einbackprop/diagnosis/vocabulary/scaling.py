@@ -65,7 +65,7 @@ def factor_missing(expression: Expression) -> Iterator[Edit]:
                     over = binary(node, "/", array)
                     yield expression.edit(place, over, 1.9 + more, "the division by {} is missing", name)
         for rank, name in enumerate(hand.shapes if place.is_term and not is_mask else ()):
-            for column in hand.columns(name):
+            for column, _ in hand.columns(name):
                 new, price = with_factor(node, parsed(column)), 1.7 + cost + hand.distance(name, rank)
                 yield expression.edit(place, new, price, "the factor {} is missing", column)
         for rank, name in enumerate([*hand.shapes][:NEAR] if place.is_term or is_in_sum(place) else ()):

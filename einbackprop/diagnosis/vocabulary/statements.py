@@ -38,7 +38,7 @@ PARTS = ("1:", ":-1")
 AT: dict[str, type[ast.operator]] = {"add": ast.Add, "subtract": ast.Sub}
 TARGET_KINDS: tuple[Kind, ...] = (
     indexing.neighbour, indexing.other_index, indexing.other_slice, indexing.paired, indexing.two_counters,
-    indexing.as_elsewhere, indexing.index_too_many,
+    indexing.other_window, indexing.index_too_many,
     pointwise.comparison,
 )  # fmt: skip
 GUARD_KINDS: tuple[Kind, ...] = (operands.replaced, operands.swapped, scaling.other_number, pointwise.comparison,
