@@ -884,6 +884,53 @@ def gradients(x, R):
     assert found.message == "out has shape (4,), and the gradient that is made of it must have (5, 4)."
 
 
+NORMALIZED = """
+import numpy as np
+
+
+def norm(x):
+    mean = x.mean(axis=1, keepdims=True)
+    var = ((x - mean) ** 2).mean(axis=1, keepdims=True)
+    unit = (x - mean) / np.sqrt(var + 1e-5)
+    return unit, {"x": x, "unit": unit, "var": var}
+
+
+def norm_backward(dout, cache):
+    x = cache["x"]
+    unit = cache["unit"]
+    part = (dout * unit).mean(axis=1, keepdims=True)
+    return (dout - dout.mean(axis=1, keepdims=True) - unit * part) / np.sqrt(cache["var"] + 1e-5)
+
+
+def step(x, W, b, R):
+    h = np.tanh(x @ W + b)
+    y, cache = norm(x + h)
+    g = np.sin(y + b)
+    out, last = norm(g)
+    dy = norm_backward(R, last) * np.cos(y + b)
+    ds = norm_backward(dy, cache)
+    dz = ds * (1 - h ** 2)
+    db = dz
+    dW = x.T @ dz
+    return np.sum(out * R), dW, db.sum(axis=0) + dy.sum(axis=0)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("right", "wrong"), [
+    ("(dout * unit).mean", "(dout * x).mean"),  # not `x = cache["unit"]`, of which the name would be untrue
+    ("np.cos(y + b)", "np.cos(g)"),  # what went into a function, and has no name
+    ("x.T @ dz", "x.T @ ds"),  # `db` is the same array, but a copy of this one
+])  # fmt: skip
+def test_what_is_written_is_called_what_it_is(right: str, wrong: str) -> None:
+    module = module_of(NORMALIZED.replace(right, wrong), "normalized")
+    rng = np.random.default_rng(0)
+    x, W, b, R = (rng.normal(size=shape) for shape in ((5, 4), (4, 4), 4, (5, 4)))
+    (finding,) = found_in(check(module.step, x, W, b, R, wrt=(1, 2)))
+    line = line_of(NORMALIZED, right)
+    assert (finding.line, finding.write) == (line, NORMALIZED.splitlines()[line - 1].strip())
+
+
 CLIPPED = '''
 import numpy as np
 

@@ -17,7 +17,7 @@ from einbackprop.shell.proposals.flattened import rounds
 from einbackprop.shell.proposals.invention import Term
 from einbackprop.shell.proposals.measures import Measure
 from einbackprop.shell.proposals.opening import opened
-from einbackprop.shell.proposals.rates import Rates, best_of, rates_in
+from einbackprop.shell.proposals.rates import Rates, alike, best_of, rates_in
 from einbackprop.shell.proposals.round_questions import around, parts_of, updaters_of
 from einbackprop.shell.proposals.steps import Step, is_decayed
 
@@ -86,6 +86,10 @@ def test_a_wrong_part_is_seen_by_a_change_and_by_what_is_left(size: int, seed: i
     step, loss, _ = step_of(size, seed, 0.1, wrong)
     held = step.moved((), {}, "h['w']")
     assume(np.abs(held[1:]).max() > 0.1 * abs(held[0]))  # what is wrong is no multiple of w, as a penalty would be
+    # a loss is followed along two directions alone: by chance what is wrong may be as much of the slope in both
+    factor, target = step.moved((), {}, "A"), step.moved((), {}, "t")
+    ways = np.array([np.random.default_rng(way).normal(size=size) for way in (0, 1)])
+    assume(not alike(*(1 + wrong * ways[:, 0] / (ways @ (factor.T @ (factor @ held - target))))))
     (found,) = step.descents([loss], ())
     assert (found.followed, dict(found.held)) == (1, {})  # v alone
 

@@ -6,7 +6,7 @@ import ast
 import math
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import field
 from functools import lru_cache
 from inspect import CO_VARARGS, CO_VARKEYWORDS
@@ -80,6 +80,8 @@ class Hand:
         and padded arrays that its backward pass computes again.
     windows : tuple of ast.expr
         The indices with slices in the file, such as ``i, s:s + 3`` of ``x[i, s:s + 3]``.
+    inputs : mapping of str to list of ast.expr
+        What functions were given that is computed there, by what they gave: ``x + z`` by ``y`` of ``y = norm(x + z)``.
     """
 
     shapes: Mapping[str, Shape]
@@ -101,6 +103,7 @@ class Hand:
     products: tuple[str, ...] = ()
     elsewhere: tuple[ast.expr, ...] = ()
     windows: tuple[ast.expr, ...] = ()
+    inputs: Mapping[str, Sequence[ast.expr]] = field(default_factory=dict)
 
     def accepts(self, function: str, count: int) -> bool:
         """Whether one of the functions may be given so many arguments."""
@@ -190,10 +193,11 @@ def hand_of(
     spelled, names = spellings(code), {**module, **variables}
     taken = {name: held for name, held in module.items() if name in spelled or is_own_function(held)} | dict(variables)
     every = dict(reached(taken, names, spelled))
-    named = {id(held) for name, held in variables.items() if is_array(held)}
+    first = {id(held): name for name, held in reversed([*variables.items()]) if is_array(held)}  # dz, and not db = dz
     own = {ast.unparse(node) for node in ast.walk(statement or ast.Pass()) if isinstance(node, OPERANDS)}
     arrays = {text: np.shape(held) for text, held in every.items() if is_array(held)
-              and (text in own or text.isidentifier() or id(held) not in named)}  # x, and not cache["x"]
+              and (text in own or text.isidentifier() or id(held) not in first)}  # x, and not cache["x"]
+    again = {name for name, held in variables.items() if first.get(id(held), name) != name}
     counted = dict(by_counters(code, arrays, names))
     lines, at = lines_of(code), getattr(statement, "lineno", None)
     indexed = (*indexed_alike(spelled, every, names), *counted.items())
@@ -204,7 +208,7 @@ def hand_of(
     entered = {ast.unparse(node.value) for node in subscripts if is_entry(node)}
     order = {text: (text not in spelled, not (is_beside(text, entered) or is_sibling(text, spelled, arrays)),
                     text not in unused,
-                    is_far(text, spelled, arrays, wanted), apart[text]) for text in arrays}  # fmt: skip
+                    is_far(text, spelled, arrays, wanted), text in again, apart[text]) for text in arrays}  # fmt: skip
     near = sorted(arrays, key=order.__getitem__)[:MOST_ARRAYS]
     numbers = {text: held for text, held in every.items() if is_real_number(held)}
     lengths = sizes_of(arrays, near)
@@ -231,6 +235,7 @@ def hand_of(
         labels=tuple([text for text in near if len(arrays[text]) == 1 and is_of_whole_numbers(every.get(text))]
                      + [text for text, held in every.items() if is_list_of_whole_numbers(held)])[:FEW],
         products=tuple(text for text, names in products(code).items() if names <= numbers.keys())[:FEW],
+        inputs=inputs_of(code),
     )
 
 
@@ -358,6 +363,16 @@ def is_computed(value: ast.expr) -> bool:
     """Whether an expression computes something from names: an operation, or a call of a function with some."""
     arguments = value.args if isinstance(value, ast.Call) else ()
     return isinstance(value, ast.BinOp) or any(map(names_in, arguments))
+
+
+@lru_cache(maxsize=256)
+def inputs_of(code: ast.AST) -> dict[str, list[ast.expr]]:
+    """What is computed as an argument of a call in a function, by the names that what the call gives is bound to."""
+    found = (node for node in ast.walk(code) if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call))
+    pairs = ((target, given) for node in found for given in getattr(node.value, "args", ())
+             if isinstance(given, ast.BinOp | ast.Call) and names_in(given)
+             for place in node.targets for target in (place.elts if isinstance(place, ast.Tuple) else [place]))
+    return grouped((ast.unparse(target), given) for target, given in pairs)
 
 
 @lru_cache(maxsize=64)

@@ -21,12 +21,16 @@ MOST_VOLUMES = 2
 MOST_CALLS = 8
 """How many names of an expression are replaced by what a function gives elsewhere, and by how many such calls."""
 
+UNPACKED = 1.0
+"""How much less likely another entry is than the one of the name that it is bound to."""
+
 
 def replaced(expression: Expression) -> Iterator[Edit]:
     """Another operand in the place of one; of a number, another number."""
     for place in (*expression.operands, *numbers(expression)):
+        unlikely = UNPACKED * is_unpacked(expression, place)
         for name, cost in names_for(expression, place):
-            yield expression.edit(place, parsed(name), cost, "{} must stand here, not {}", name, place)
+            yield expression.edit(place, parsed(name), cost + unlikely, "{} must stand here, not {}", name, place)
 
 
 def replaced_everywhere(expression: Expression) -> Iterator[Edit]:
@@ -68,6 +72,13 @@ def computed(expression: Expression) -> Iterator[Edit]:
         for rank, phrase in enumerate(calls):
             cost = 2.0 + NEAREST * rank
             yield expression.edit(place, phrase, cost, "{} must stand here, not {}", phrase, place)
+
+
+def input_for_output(expression: Expression) -> Iterator[Edit]:
+    """What a function was given in the place of what it gave: ``x + z`` for ``y`` of ``y = norm(x + z)``."""
+    for place in expression.operands:
+        for rank, given in enumerate(expression.hand.inputs.get(place.text, ())):
+            yield expression.edit(place, given, 1.6 + NEAREST * rank, "{} must stand here, not {}", given, place)
 
 
 def as_elsewhere(expression: Expression) -> Iterator[Edit]:
@@ -206,6 +217,14 @@ def is_length(place: Place) -> bool:
     return isinstance(inner, ast.Attribute) and inner.attr == "shape"
 
 
+def is_unpacked(expression: Expression, place: Place) -> bool:
+    """Whether an entry or an attribute is bound to its own name: ``x = cache['x']``, ``W = self.W``."""
+    key = getattr(place.node, "slice", None)
+    own = key.value if isinstance(key, ast.Constant) else getattr(place.node, "attr", None)
+    targets = expression.statement.targets if isinstance(expression.statement, ast.Assign) else ()
+    return place.outer is None and any(isinstance(target, ast.Name) and target.id == own for target in targets)
+
+
 def same_text(expression: Expression) -> dict[str, list[Place]]:
     """The operands by how they are spelled."""
     return grouped((place.text, place) for place in expression.operands)
@@ -230,6 +249,7 @@ def shape_cost(mine: tuple[int, ...] | None, other: tuple[int, ...] | None) -> f
 
 KINDS: Kinds = {
     replaced: "an operand", replaced_everywhere: "an operand", replaced_and_transposed: "an operand",
-    named: "an operand", computed: "an operand", as_elsewhere: "what this line computes", other_word: "a word",
+    named: "an operand", computed: "an operand", input_for_output: "an operand",
+    as_elsewhere: "what this line computes", other_word: "a word",
     swapped: "the order of two operands", left_out: "an argument", copied: "a value that two names share",
 }  # fmt: skip
