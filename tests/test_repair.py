@@ -884,6 +884,54 @@ def gradients(x, R):
     assert found.message == "out has shape (4,), and the gradient that is made of it must have (5, 4)."
 
 
+THREE_GATES = """
+import numpy as np
+
+
+def forward(a, c, W, V):
+    n, m = a.shape
+    p, q, r = np.tanh(W[0] @ a), np.tanh(W[1] @ a), np.tanh(W[2] @ a)
+    s = q * c + p * r
+    return s, np.tanh(s) * r, (p, q, r)
+
+
+def loss(a, c, W, V, A):
+    s, h, parts = forward(a, c, W, V)
+    return np.sum(A * h) + np.sum(V * (np.stack(parts).reshape(-1, a.shape[1]) ** 2)) + np.sum(A * s * s)
+
+
+def gradients(a, c, W, V, A):
+    n, m = a.shape
+    s, h, (p, q, r) = forward(a, c, W, V)
+    ds = 2 * A * s + r * (1 - np.square(np.tanh(s))) * A
+    dV = 2 * V * np.stack((p, q, r)).reshape(3 * n, m)
+    dP = dV.reshape(3, n, m)
+    dp = (ds * r + dP[0]) * (1 - p ** 2)
+    dq = (ds * c + dP[1]) * (1 - q ** 2)
+    dr = (ds * p + np.tanh(s) * A + dP[2]) * (1 - r ** 2)
+    dc = (2 * s + r * (1 - np.square(np.tanh(s)))) * q * A
+    da = np.dot(W[0].T, dp) + np.dot(W[1].T, dq) + np.dot(W[2].T, dr)
+    return da, dc
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("right", "wrong", "write"), [
+    ("np.dot(W[0].T, dp) + np.dot(W[1].T, dq) + np.dot(W[2].T, dr)", "np.dot(W[0].T, dp) + np.dot(W[2].T, dr)",
+     "da = np.dot(W[0].T, dp) + np.dot(W[2].T, dr) + np.dot(W[1].T, dq)"),
+    ("dV.reshape(3, n, m)", "dV.reshape(n, 3, m).transpose(1, 0, 2)", "dP = dV.reshape(3, n, m)"),
+    ("2 * A * s + r * (1 - np.square(np.tanh(s))) * A", "(2 * s + r) * (1 - np.square(np.tanh(s))) * A",
+     "ds = (2 * s + r * (1 - np.square(np.tanh(s)))) * A"),
+])  # fmt: skip
+def test_terms_like_others_axes_and_factors_of_one_term_are_put_back(right: str, wrong: str, write: str) -> None:
+    module = module_of(THREE_GATES.replace(right, wrong), "gates")
+    rng = np.random.default_rng(0)
+    a, c, A = rng.normal(size=(3, 5, 6))
+    W, V = rng.normal(size=(3, 5, 5)), rng.normal(size=(15, 6))
+    (finding,) = found_in(check(module.loss, module.gradients, a, c, W, V, A, wrt=(0, 1)))
+    assert (finding.line, finding.write) == (line_of(THREE_GATES, right), write)
+
+
 NORMALIZED = """
 import numpy as np
 

@@ -1,14 +1,15 @@
 """Edits of how axes lie: transposes, orders of operands, letters of an einsum, axes added and taken away."""
 
 import ast
-from collections.abc import Iterator
-from itertools import combinations, permutations
+from collections.abc import Iterator, Sequence
+from itertools import combinations, islice, permutations
 
-from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kinds
+from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kinds, Place
 from einbackprop.diagnosis.vocabulary.operands import in_matrix_product
 from einbackprop.diagnosis.vocabulary.trees import (
     PRODUCTS,
     SUMS,
+    altered,
     attribute,
     call,
     held_number,
@@ -20,7 +21,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
 )
 
 COMMUTATIVE = frozenset(("maximum", "minimum", "add", "multiply", "fmax", "fmin", "logical_and", "logical_or", "equal"))
-NEAR = 6
+NEAR, MOST_AXES = 6, 4
 CHANNELS = ((0, 2, 3, 1), (0, 3, 1, 2))
 """The orders between channels that come first and that come last."""
 TRANSPOSED = "{} must be transposed here: {}.T"
@@ -117,6 +118,21 @@ def regrouped(expression: Expression) -> Iterator[Edit]:
         if isinstance(node.left, ast.BinOp) and strength(node.op) and strength(node.left.op):
             new = ast.BinOp(node.left.left, node.left.op, ast.BinOp(node.left.right, node.op, node.right))
             yield expression.edit(place, new, 1.6, "{} is needed: parentheses stand wrong", new)
+        if isinstance(node.op, ast.Mult | ast.Div):
+            for product in within_sums(node.left, node.op, node.right):
+                yield expression.edit(place, product, 1.65, "{} is needed: parentheses stand wrong", product)
+
+
+def within_sums(node: ast.expr, operator: ast.operator, factor: ast.expr) -> Iterator[ast.BinOp]:
+    """A product of which a further factor belongs to one term of a sum in it: ``(a + b * c) * d`` for
+    ``(a + b) * d * c``."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, PRODUCTS):
+        yield from (ast.BinOp(inner, node.op, node.right) for inner in within_sums(node.left, operator, factor))
+        yield from (ast.BinOp(node.left, node.op, inner) for inner in within_sums(node.right, operator, factor)
+                    if isinstance(node.op, ast.Mult))  # fmt: skip
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, SUMS):
+        yield ast.BinOp(node.left, node.op, ast.BinOp(node.right, operator, factor))
+        yield ast.BinOp(ast.BinOp(node.left, operator, factor), node.op, node.right)
 
 
 def strength(operator: ast.operator) -> int:
@@ -191,6 +207,40 @@ def reshaped(expression: Expression) -> Iterator[Edit]:
             for rank, name in enumerate([*expression.hand.shapes][: 2 * NEAR]):
                 new = ast.Call(node.func, [*kept, attribute(parsed(name), "shape")], node.keywords)
                 yield expression.edit(place, new, 1.5 + 0.02 * rank, "the shape must be that of {} here", name)
+        yield from reshaped_and_transposed(expression, place)
+
+
+def reshaped_and_transposed(expression: Expression, place: Place) -> Iterator[Edit]:
+    """Axes in another order by reshaping, where they must be transposed, and the other way round: ``x.reshape(m, n)``
+    and ``x.reshape(n, m).transpose(1, 0)`` have one shape."""
+    node, called = place.node, expression.called(place.node)
+    if expression.is_numpy(node) or called not in ("reshape", "transpose"):
+        return
+    own = sequence(node.args)
+    if called == "reshape" and 1 < len(own) <= MOST_AXES:
+        for axes in islice(permutations(range(len(own))), 1, None):
+            back = sorted(axes, key=axes.__getitem__)
+            inner = with_sizes(node, [own[n] for n in back])
+            new = call(attribute(inner, "transpose"), [number(n) for n in axes])
+            yield expression.edit(place, new, 1.9, "{} is needed: axes are swapped by transposing", new)
+    inner = node.func.value
+    if called == "transpose" and expression.called(inner) == "reshape" and not expression.is_numpy(inner):
+        sizes, order = sequence(inner.args), [*map(held_number, own)]
+        if sorted(order, key=repr) == [*range(len(sizes))]:
+            new = with_sizes(inner, [sizes[int(n)] for n in order if n is not None])
+            yield expression.edit(place, new, 1.7, "{} is needed: nothing is transposed here", new)
+
+
+def sequence(arguments: Sequence[ast.expr]) -> list[ast.expr]:
+    """The arguments of a function that takes several or one tuple of them."""
+    first = arguments[0] if len(arguments) == 1 else None
+    return [*(first.elts if isinstance(first, ast.Tuple) else arguments)]
+
+
+def with_sizes(node: ast.Call, sizes: list[ast.expr]) -> ast.Call:
+    """A call with other sizes, in a tuple if they were."""
+    changed: ast.Call = altered(node, args=[altered(node.args[0], elts=sizes)] if len(node.args) == 1 else sizes)
+    return changed
 
 
 def is_transposed(node: ast.AST | None) -> bool:

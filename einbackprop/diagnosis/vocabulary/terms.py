@@ -3,12 +3,13 @@ or with other names: where ``dz @ Wz.T`` and ``dr @ Wr.T`` stand, ``dh @ Wh.T`` 
 """
 
 import ast
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice, product
 
 from einbackprop.core.collecting import grouped
 from einbackprop.core.visible import numberless
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kinds, Place
-from einbackprop.diagnosis.vocabulary.hand import NEAREST, unlikeness
+from einbackprop.diagnosis.vocabulary.hand import NEAREST, Shape, unlikeness
 from einbackprop.diagnosis.vocabulary.operands import numbers, shape_cost
 from einbackprop.diagnosis.vocabulary.scaling import with_factor
 from einbackprop.diagnosis.vocabulary.trees import (
@@ -117,6 +118,8 @@ SAID = 1.9
 """What a term costs that another line has, at least."""
 NEAR, LIKE = 24, 8
 """Phrases of which variants are made; the names that are tried in the place of one in them."""
+MOST_SIBLINGS = 64
+"""Terms that are made like those of a sum."""
 
 
 def said_elsewhere(expression: Expression) -> Iterator[Edit]:
@@ -169,6 +172,67 @@ def followers(text: str, name: str, others: list[str], known: Collection[str]) -
     return {other: to for other, to in changed.items() if to != other and to in known}
 
 
+def sibling_missing(expression: Expression) -> Iterator[Edit]:
+    """A term more in a sum of terms that differ in names, keys and counts alone: ``np.dot(Wo.T, do)`` beside the same
+    of ``Wi`` and ``di`` and of ``Wf`` and ``df``."""
+    for place in expression.products:
+        if not isinstance(place.node.op, ast.Add) or isinstance(getattr(place.parent, "op", None), ast.Add):
+            continue
+        shapes = expression.hand.shapes
+        terms = [(term, [*operands_in(term, shapes)]) for term in terms_of(place.node)]
+        for alike in grouped((skeleton(*term), term) for term in terms if term[1]).values():
+            (model, nodes), texts = alike[-1], [[ast.unparse(node) for node in column] for _, column in alike]
+            columns = [[*dict.fromkeys(column)] for column in zip(*texts, strict=True)]
+            holes = [n for n, column in enumerate(columns) if len(column) == len(alike) > 1]
+            if not holes or any(1 < len(column) < len(alike) for column in columns):
+                continue
+            choices = [siblings(columns[n], shapes)[:LIKE] for n in holes]
+            for rank, chosen in enumerate(islice(product(*choices), MOST_SIBLINGS)):
+                term = exchanged(model, {id(nodes[n]): parsed(text) for n, text in zip(holes, chosen, strict=True)})
+                cost = 1.6 + NEAREST * rank
+                yield expression.edit(place, binary(place.node, "+", term), cost, "a term is missing: + {}", term)
+
+
+def terms_of(node: ast.expr) -> list[ast.expr]:
+    """What is added in a sum."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return [*terms_of(node.left), *terms_of(node.right)]
+    return [node]
+
+
+def operands_in(node: ast.AST, known: Collection[str]) -> Iterator[ast.expr]:
+    """The arrays in an expression as they are spelled, in order, those within others not counted."""
+    if isinstance(node, ast.Subscript):
+        spelled = {ast.unparse(node), ast.unparse(node.value)}
+        is_one = isinstance(node.slice, ast.Constant) and not spelled.isdisjoint(known)
+    else:
+        is_one = isinstance(node, OPERANDS) and ast.unparse(node) in known
+    if is_one and isinstance(node, ast.expr):
+        yield node
+    else:
+        for child in ast.iter_child_nodes(node):
+            yield from operands_in(child, known)
+
+
+def skeleton(term: ast.expr, nodes: Sequence[ast.expr]) -> str:
+    """A term without the names of its arrays."""
+    return ast.unparse(exchanged(term, {id(node): ast.Name("_", ast.Load()) for node in nodes}))
+
+
+def siblings(texts: Sequence[str], shapes: Mapping[str, Shape]) -> list[str]:
+    """The arrays that may stand where some others stand, those most alike first: names of that shape for names, entries
+    of the same array, list or dict for entries."""
+    first, own = parsed(texts[0]), shapes.get(texts[0])
+    kin = [name for name, shape in shapes.items() if shape == own and type(parsed(name)) is type(first)]
+    if isinstance(first, ast.Subscript):
+        base, held = ast.unparse(first.value), held_number(first.slice)
+        kin = [name for name in kin if name.startswith(f"{base}[")]
+        kin += [f"{base}[{n}]" for n in range(max(held, len(texts)) + 1)] if isinstance(held, int) else []
+    others = [name for name in dict.fromkeys(kin) if name not in texts]
+    return sorted(others, key=lambda name: min(unlikeness(name, text) for text in texts))
+
+
 KINDS: Kinds = {
     term_missing: "a term", slope_missing: "a term", term_too_many: "a term", said_elsewhere: "a factor or a term",
+    sibling_missing: "a term",
 }  # fmt: skip
