@@ -575,6 +575,17 @@ def test_functions_in_edits_run_so_many_lines_in_all(monkeypatch: pytest.MonkeyP
         called(1000)
 
 
+def test_functions_in_edits_change_nothing_of_the_code() -> None:
+    """A sampler that an edit has drawn from would give the next edit other samples."""
+    module = module_of("def draw(rng, seen, x):\n    seen.append(1)\n    x += 1\n    return rng.normal()\n", "drawing")
+    rng, seen, x = np.random.default_rng(0), list[int](), np.zeros(2)
+    called = on_copies(module.draw, Allowance())
+    assert called(rng, seen, x) == called(rng, seen=seen, x=x) == np.random.default_rng(0).normal()
+    assert (seen, x.tolist(), rng.normal()) == ([], [0, 0], np.random.default_rng(0).normal())
+    with open(__file__) as file:  # which has no copy
+        assert on_copies(module_of("def same(f):\n    return f\n", "same").same, Allowance())(file) is file
+
+
 # The helper of these tests
 
 

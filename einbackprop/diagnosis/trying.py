@@ -8,6 +8,7 @@ the Jacobian of the statement (`localization`).
 from __future__ import annotations
 
 import ast
+import copy
 import dis
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
@@ -223,14 +224,21 @@ class Allowance:
 
 
 def on_copies(function: Callable[..., Any], allowance: Allowance) -> Callable[..., Any]:
-    """A function of the user's that may write into its arguments, called with copies of arrays."""
+    """A function of the user's that may change its arguments, called with copies: a sampler goes on at each call."""
 
     def called(*arguments: Any, **keywords: Any) -> Any:
-        given = [np.copy(a) if isinstance(a, np.ndarray) else a for a in arguments]
-        named = {name: np.copy(a) if isinstance(a, np.ndarray) else a for name, a in keywords.items()}
+        given, named = [*map(own, arguments)], {name: own(a) for name, a in keywords.items()}
         return allowance.spent(lambda: function(*given, **named))
 
     return called
+
+
+def own(value: Any) -> Any:
+    """A copy of a value that may be changed; the value itself where it has none, such as an open file."""
+    try:
+        return np.copy(value) if isinstance(value, np.ndarray) else copy.deepcopy(value)
+    except Exception:  # whatever the user's own `__deepcopy__` raises
+        return value
 
 
 def are_solved(tables: Sequence[Table]) -> bool:

@@ -197,18 +197,19 @@ def hand_of(
     own = {ast.unparse(node) for node in ast.walk(statement or ast.Pass()) if isinstance(node, OPERANDS)}
     arrays = {text: np.shape(held) for text, held in every.items() if is_array(held)
               and (text in own or text.isidentifier() or id(held) not in first)}  # x, and not cache["x"]
-    again = {name for name, held in variables.items() if first.get(id(held), name) != name}
+    again = {name: first[id(held)] for name, held in variables.items() if first.get(id(held), name) != name}
     counted = dict(by_counters(code, arrays, names))
     lines, at = lines_of(code), getattr(statement, "lineno", None)
     indexed = (*indexed_alike(spelled, every, names), *counted.items())
     unused = unread(code).union(counted, (text for text, _ in indexed if text.partition("[")[0] in unread(code)))
     arrays |= {text: np.shape(held) for text, held in indexed if text not in arrays}
     apart = {text: min((abs(line - (at or line)) for line in lines.get(text, ())), default=0) for text in arrays}
+    apart |= {first: min(apart[first], apart[name]) for name, first in again.items() if {name, first} <= apart.keys()}
     subscripts = (node for node in spelled.values() if isinstance(node, ast.Subscript))
     entered = {ast.unparse(node.value) for node in subscripts if is_entry(node)}
     order = {text: (text not in spelled, not (is_beside(text, entered) or is_sibling(text, spelled, arrays)),
                     text not in unused,
-                    is_far(text, spelled, arrays, wanted), text in again, apart[text]) for text in arrays}  # fmt: skip
+                    is_far(text, spelled, arrays, wanted), apart[text], text in again) for text in arrays}  # fmt: skip
     near = sorted(arrays, key=order.__getitem__)[:MOST_ARRAYS]
     numbers = {text: held for text, held in every.items() if is_real_number(held)}
     lengths = sizes_of(arrays, near)

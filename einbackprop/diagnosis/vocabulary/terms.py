@@ -48,7 +48,8 @@ def term_missing(expression: Expression) -> Iterator[Edit]:
         one = number(1)
         yield from plus(expression, place, one, 1.6)
         if held_number(place.node) is None:
-            yield expression.edit(place, binary(one, "-", place.node), 2.1, "1 - {} is needed here", place)
+            cost = 1.7 if place.is_factor else 2.1  # of a probability, its complement
+            yield expression.edit(place, binary(one, "-", place.node), cost, "1 - {} is needed here", place)
 
 
 def slope_missing(expression: Expression) -> Iterator[Edit]:
