@@ -89,7 +89,7 @@ EXPRESSIONS = [
     ("X.T.dot(dh)", "dh.dot(X.T)", LAYERS, 3),
     ("X.T @ dh", "X.T @ dscores", LAYERS, 100),
     ("h.T @ dscores", "X.T @ dscores", LAYERS, 150),
-    ("X @ W1", "X.T @ W1", LAYERS, 5),
+    ("X @ W1", "X.T @ W1", LAYERS, 5), ("dh", "dh * N / H", LAYERS, 20),
     ("dh.reshape(5, 2, 3).transpose(1, 0, 2)", "dh.reshape(2, 5, 3)", LAYERS, 250),
     ("dh.reshape(2, 3, 4).transpose(2, 0, 1)", "dh.reshape(4, 2, 3)", LAYERS, 250),
     ("dh.reshape((5, 4, 3))", "dh.reshape((4, 3, 5)).transpose(2, 0, 1)", LAYERS, 150),
@@ -323,6 +323,12 @@ def test_what_was_meant_is_among_the_edits_of_an_expression(meant: str, written:
     found = [ast.dump(edit.value) for edit in ranked([*expression_edits(value_of(written), hand)]) if edit.value]
     assert ast.dump(value_of(meant)) in found
     assert found.index(ast.dump(value_of(meant))) < bound
+
+
+def test_nothing_is_multiplied_and_divided_by_the_same() -> None:
+    found = {ast.unparse(edit.value) for edit in expression_edits(value_of("dh * N / H"), LAYERS) if edit.value}
+    assert found.isdisjoint({"dh * N / N", "dh * H / H", "dh * N / H / N", "dh * N / H * H", "dh / H / H * H"})
+    assert {"dh / N / H", "dh * H / N", "dh * N / H / H"} & found
 
 
 @pytest.mark.long

@@ -271,6 +271,53 @@ def test_a_search_ends_after_so_much_work_whatever_the_clock_says(monkeypatch: p
     assert not any(f.write for f in found)
 
 
+HEAD = """
+import numpy as np
+
+
+def forward(x, y, z, Q, K, V):
+    q, k, v = x @ Q, y @ K, z @ V
+    s = np.tanh(q @ k.T)
+    return (x, y, z, q, k, v, s), s @ v
+
+
+def loss(x, y, z, Q, K, V, R):
+    return np.sum(R * forward(x, y, z, Q, K, V)[1])
+
+
+def backward(d, cache):
+    x, y, z, q, k, v, s = cache
+    ds = (d @ v.T) * (1 - s * s)
+    dq = ds @ k
+    dk = ds.T @ q
+    dv = s.T @ d
+    dQ = x.T @ dq
+    dK = y.T @ dk
+    dV = z.T @ dv
+    return dk, dv, dQ, dK, dV
+
+
+def gradients(x, y, z, Q, K, V, R):
+    cache, out = forward(x, y, z, Q, K, V)
+    dk, dv, dQ, dK, dV = backward(R, cache)
+    return dk @ K.T, dv @ V.T, dQ, dK, dV
+"""
+
+
+def test_each_of_five_mistakes_is_looked_for_however_late_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("einbackprop.diagnosis.judge.LONG", 0)
+    edits = [("ds.T @ q", "ds @ q"), ("s.T @ d", "s @ d")]
+    edits += [(f"@ {d}\n", f"@ {d} / len(x)\n") for d in ("dq", "dk", "dv")]
+    source = HEAD
+    for right, wrong in edits:
+        source = source.replace(right, wrong)
+    rng = np.random.default_rng(0)
+    module = module_of(source, "head")
+    arguments = *rng.normal(size=(3, 4, 6)), *rng.normal(size=(3, 6, 3)), rng.normal(size=(4, 3))
+    found = found_in(check(module.loss, module.gradients, *arguments, wrt=(1, 2, 3, 4, 5)))
+    assert {f.line: f.write for f in found} == {n: HEAD.splitlines()[n - 1].strip() for n in range(19, 24)}
+
+
 def test_the_second_of_two_is_looked_for_however_late_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     def late(search: Round) -> Repair | None:
         found = of_two(search)

@@ -25,7 +25,7 @@ from einbackprop.diagnosis.unused import of_unused
 from einbackprop.diagnosis.versions import Version
 from einbackprop.diagnosis.wrong_numbers import of_numbers
 
-MISTAKES = 4
+MISTAKES = 6
 """How many are looked for."""
 
 
@@ -58,7 +58,8 @@ class Search:
             search = Round(self.judge, localization, self.version)
             repair = of_next(search, found[-1] if found else None)
             is_over = self.judge.is_late and found and found[-1].mends  # after the first of two there is a second
-            repair = repair or (None if is_over else found_by(search))
+            if repair is None:
+                repair = search.best(TIERS[:1]) or search.of_parts() if is_over else found_by(search)
             is_partial = repair is not None and repair.mends < localization.wrong
             if repair is None or (is_partial and (search.hole or search.is_lost)):
                 self.unexplained = [Blame(search.hole)] if search.hole else unexplained(search)
@@ -101,7 +102,8 @@ def found_by(search: Round) -> Repair | None:
         return found
     found = of_numbers(search) or of_missing_terms(search) or of_misnamed(search) or of_alike(search)
     found = found or (None if is_tried else of_lost_update(search)) or search.best(TIERS[1:])
+    # edits for a part are tried however late it is: what took so long may have been several mistakes
     for rarer in (of_whole_value, of_unused, Round.of_parts, of_two):
-        if found is None and not search.judge.is_late:
+        if found is None and (not search.judge.is_late or rarer is Round.of_parts):
             found = rarer(search)
     return found or of_derivative(search)

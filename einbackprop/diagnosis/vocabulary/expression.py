@@ -350,7 +350,7 @@ class Expression:
             changed = altered(place.parent, **{place.field: new})
             if awkward(changed) not in ("", awkward(place.parent)):
                 return False
-            if not isinstance(changed, ast.UnaryOp):
+            if not (isinstance(changed, ast.UnaryOp) or isinstance(getattr(changed, "op", None), ast.Mult | ast.Div)):
                 break
             new, place = changed, place.outer
         return True

@@ -191,8 +191,10 @@ def factor_too_many(expression: Expression) -> Iterator[Edit]:
             yield expression.edit(place, right, 1.0 + first + 0.1 * bool(first), what, left)
         elif held_number(left) is None:
             yield expression.edit(place, binary(number(1), "/", right), 2.2, "the factor {} is too much", left)
-        if operator == "*" and isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mult):
-            yield expression.edit(place, left.left, 1.7, "the factor {} * {} is too much", left.right, right)
+        if operator in "*/" and isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mult):
+            what = f"the factor {{}} {operator} {{}} is too much"
+            are_sizes = {ast.unparse(left.right), ast.unparse(right)} <= {*expression.hand.sizes}  # of a mean
+            yield expression.edit(place, left.left, 1.05 if are_sizes else 1.7, what, left.right, right)
 
 
 def other_number(expression: Expression) -> Iterator[Edit]:

@@ -5,7 +5,7 @@ Nothing here changes a node that was given. New trees share the parts that stay.
 
 import ast
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -187,6 +187,8 @@ def awkward(node: ast.AST) -> str:
             one, two = held_number(left), held_number(right)
             if isinstance(operator, ast.Sub | ast.Div) and is_same(left, right):
                 return "x - x"
+            if isinstance(operator, PRODUCTS) and any(is_same(right, other) for other in opposed(left, operator)):
+                return "x * y / y"
             match operator:
                 case ast.Add() | ast.Sub():
                     odd = is_minus(right) or 0 in (one, two)
@@ -198,6 +200,14 @@ def awkward(node: ast.AST) -> str:
                     odd = isinstance(operator, ast.Pow) and (one in (0, 1) or two in (0, 1))
             return f"{type(operator).__name__} {one} {two}" if odd else ""
     return ""
+
+
+def opposed(node: ast.expr, operator: ast.operator) -> Iterator[ast.expr]:
+    """What a product is already divided by, if it is multiplied further, or multiplied by, if it is divided."""
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div):
+        if type(node.op) is not type(operator):
+            yield node.right
+        node = node.left
 
 
 def is_same(one: Any, two: Any) -> bool:
