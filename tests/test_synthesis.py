@@ -229,5 +229,5 @@ def test_of_lines_that_may_be_missing_those_that_add_are_written(monkeypatch: py
     monkeypatch.setattr(derived_lines, "lost_updates", lambda round_: holes)
     monkeypatch.setattr(derived_lines, "localized", lambda round_, hole: seen.append(hole))
     round_: Any = None
-    assert not [*derived_lines.of_holes(round_)]
+    assert not [*derived_lines.of_holes(round_, derived_lines.added(round_))]
     assert seen == holes[derived_lines.MOST :][::-1]

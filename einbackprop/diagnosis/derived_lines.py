@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import product
 from types import FrameType, FunctionType
@@ -45,7 +45,10 @@ WRITTEN = "this is not the derivative of the loss"
 
 def of_derivative(search: Round) -> Repair | None:
     """A statement that is written anew, or one that is missing, with which everything is right: the shortest."""
-    candidates = [*of_statements(search), *of_holes(search)]
+    if search.unfilled is not None:
+        candidates = [*of_holes(search, [search.unfilled])]
+    else:
+        candidates = [*of_statements(search), *of_holes(search, added(search))]
     candidates.sort(key=lambda each: len(ast.unparse(each[0])) // ALIKE)
     return next(filter(None, (make(expression) for expression, make in candidates)), None)
 
@@ -73,10 +76,14 @@ def of_statements(search: Round) -> Iterator[Candidate]:
                         yield term, partial(filled_with, search, hole, site)
 
 
-def of_holes(search: Round) -> Iterator[Candidate]:
+def added(search: Round) -> list[Hole]:
+    """Where a line may be missing that adds to something: of several places where it may stand, the last first."""
+    return [hole for hole in lost_updates(search) if hole.does == "+="][:MOST][::-1]
+
+
+def of_holes(search: Round, holes: Sequence[Hole]) -> Iterator[Candidate]:
     """What may stand in lines that are missing."""
-    added = [hole for hole in lost_updates(search) if hole.does == "+="]
-    for hole in added[:MOST][::-1]:  # of several places where it may stand, the last
+    for hole in holes:
         localization = localized(search, hole)
         if localization is not None and localization.hole is not None:
             make = partial(filled_with, search, hole, localization.hole.site)

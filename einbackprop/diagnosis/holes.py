@@ -10,7 +10,7 @@ import ast
 import builtins
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from math import prod
 from types import FrameType
 from typing import Any, Literal
@@ -23,6 +23,7 @@ from einbackprop.diagnosis.blocks import (
     NESTED,
     blocks_of,
     bound_by,
+    function_of,
     indices_in,
     read_by,
     statement_at,
@@ -281,32 +282,39 @@ def entries(target: ast.expr, rank: int, loop: ast.stmt, function: ast.AST) -> l
 
 
 def earlier(version: Version, hole: Hole, value: ast.expr) -> Hole:
-    """A hole as far up in its block as what it is filled with is made, but beside what is returned with it; as it is
-    where it stands before a statement that does not leave the block."""
+    """A hole further up in its block, as far as what it is filled with is made there: beside what is listed with it,
+    as people write ``dW`` before ``db`` and return both; else before a return, beside what is returned, and at the end
+    of a loop after what it is filled with; as it is where none of this is so."""
     block, at = next(iter(blocks_of(version.tree(hole.definition), hole.statement)), ([hole.statement], 0))
-    if hole.is_after:
-        needed = names_in(value) | names_in(hole.target)
-        made = next((one for one in block[at::-1] if needed & bound_by(one)), None)
-        return hole if made is None else replace(hole, statement=made)
-    if not isinstance(hole.statement, ast.Return):
+    end = at + hole.is_after
+    needed = names_in(value) | names_in(hole.target)
+    first = next((n + 1 for n in reversed(range(end)) if needed & bound_by(block[n])), 0)
+    function = function_of(version.tree(hole.definition), hole.statement)
+    place = beside_listed(hole, block[first:end], function) if function is not None else None
+    if place is None and hole.is_after and first:
+        place = 0
+    if place is None and isinstance(hole.statement, ast.Return):
+        beside = names_in(hole.statement)
+        place = next((n for n, one in enumerate(block[first:at]) if beside & bound_by(one)), 0)
+    if place is None or first + place == end:
         return hole
-    needed, beside = names_in(value) | names_in(hole.target), names_in(hole.statement)
-    first = at
-    while first and not needed & bound_by(block[first - 1]):
-        first -= 1
-    before = returned_before(hole, block[first:at])
-    after = next((n + 1 for n in range(first, at)[::-1] if before & bound_by(block[n])), None)
-    place = after if after is not None else next((n for n in range(first, at) if beside & bound_by(block[n])), first)
-    return hole if place == at else replace(hole, statement=block[place])
+    return replace(hole, statement=block[first + place], is_after=False)
 
 
-def returned_before(hole: Hole, block: list[ast.stmt]) -> set[str]:
-    """What is returned just before the target of a hole, where a block binds the others in the order in which they are
-    returned."""
-    returned = getattr(hole.statement, "value", None)
-    parts = returned.elts if isinstance(returned, ast.Tuple) else []
-    items = [*map(ast.unparse, parts)]
-    at = items.index(name) if (name := ast.unparse(hole.target)) in items else 0
-    bound = [next((n for n, one in enumerate(block) if item in bound_by(one)), -1) for item in items]
-    places = [place for place in bound if place >= 0]
-    return names_in(parts[at - 1]) if at and places == sorted(places) else set()
+def beside_listed(hole: Hole, block: list[ast.stmt], function: ast.AST) -> int | None:
+    """Where in a block a line belongs by the order in which what it binds is returned, or listed in another tuple of
+    the function: after what is listed before it, else before what is listed after it."""
+    name = ast.unparse(hole.target)
+    for node in ast.walk(function):
+        items = [names_in(item) | {ast.unparse(item)} for item in getattr(node, "elts", ())]
+        own = next((n for n, item in enumerate(items) if name in item), None)
+        bound = {n: at for at, one in enumerate(block) for n, item in enumerate(items) if item & bound_by(one)}
+        if own is None or not bound.keys() - {own}:
+            continue
+        order = [bound[n] for n in sorted(bound) if n != own]
+        before, after = [*range(own)][::-1], [*range(own + 1, len(items))]
+        if sum(a > b for a, b in pairwise(order)) > sum(a < b for a, b in pairwise(order)):  # last things first
+            before, after = after, before
+        found = next((bound[n] + 1 for n in before if n in bound), None)
+        return found if found is not None else min(bound[n] for n in after if n in bound)
+    return None

@@ -17,37 +17,31 @@ each is measured along one drawn direction, and what is left of the sum is looke
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice, product
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from einbackprop.core.records import dataclass
 from einbackprop.diagnosis.experiments import Array
 from einbackprop.diagnosis.likelihood import Repair
+from einbackprop.diagnosis.multiples import CLOSE, Factor, expected, factors_at_hand, factors_between
 from einbackprop.diagnosis.omissions import solved
 from einbackprop.diagnosis.repair import TIERS, Round
 from einbackprop.diagnosis.trying import Compiler, Table, Trial
 from einbackprop.diagnosis.vocabulary import Edit, Hand
 from einbackprop.diagnosis.vocabulary.compounds import norm_terms, penalties_at_hand, phrase_products, products_at_hand
 from einbackprop.diagnosis.vocabulary.expression import Expression, Place
-from einbackprop.diagnosis.vocabulary.hand import value_of
-from einbackprop.diagnosis.vocabulary.trees import PRODUCTS, SUMS, binary, multiplied, number, parsed
+from einbackprop.diagnosis.vocabulary.trees import PRODUCTS, SUMS, binary, multiplied, number
 
 COSTS = 2.6, 3.2
 """What a term costs that is missing, and two of them, before what each is made of."""
 SUSPECTS, TRIED = 8, 12
 """Statements of which pairs are looked for, and pairs of one with which the whole code is run, at most."""
-MOST_WEIGHTS = 4
-"""Numbers that may weigh a term, and that count samples, at most."""
 ODD = 0.3
 """What a term costs at least that another statement may lack instead, of names at hand there."""
-CLOSE = 1e-5
-"""How far the sum of two terms may be from what is missing, relative to the largest entry."""
 
 
 def of_missing_terms(search: Round) -> Repair | None:
@@ -64,24 +58,6 @@ def of_missing_terms(search: Round) -> Repair | None:
         if found is not None and found.edit.cost < COSTS[0] + ODD:
             break
     return found
-
-
-@dataclass(frozen=True)
-class Factor:
-    """A number at hand: what it is multiplied by and divided by, as expressions, and how unusual that is."""
-
-    value: float
-    times: tuple[ast.expr, ...] = ()
-    over: tuple[ast.expr, ...] = ()
-    cost: float = 0.0
-
-    def of(self, term: ast.expr) -> ast.expr:
-        """A term times this number, as people write it."""
-        for factor in reversed(self.times):
-            term = multiplied(factor, term)
-        for divisor in self.over:
-            term = binary(term, "/", divisor)
-        return term
 
 
 class Terms(Table):
@@ -124,22 +100,13 @@ class Terms(Table):
             if id(edit) in self._moved and slope.all():  # what a 1 more there adds
                 places.append((self._moved[id(edit)], missing / slope, near / float(np.abs(slope).max(initial=0.0))))
         multiples = [self._multiple(place, edit, factor) for place, total, close in places for edit, values in terms
-                     for factor in self._factors_between(total, values, close)]  # fmt: skip
-        multiples += [edit for term, values in terms for factor in self._factors_between(wanted[moving], values, near)
+                     for factor in factors_between(total, values, close, self.factors)]  # fmt: skip
+        whole = wanted[moving]
+        multiples += [edit for term, values in terms for factor in factors_between(whole, values, near, self.factors)
                       for edit in self._scaled(term, factor)]  # fmt: skip
         pairs = () if multiples else summing(missing, [values for _, values in terms], near)
         edits = multiples or (self._with([terms[n][0] for n in pair]) for pair in pairs)
         yield from sorted(edits, key=lambda edit: edit.cost)
-
-    def _factors_between(self, missing: Array, values: Array, near: float) -> Iterator[Factor]:
-        """The numbers at hand of which what is missing is so many times a term."""
-        square = float(values @ values)
-        if not np.isfinite(square) or not square:
-            return
-        times = float(missing @ values) / square
-        if np.abs(missing - times * values).max(initial=0.0) <= near:
-            yield from (one for one in self.factors if abs(abs(times) - one.value) <= CLOSE * one.value
-                        for one in [one if times > 0 else replace(one, value=-one.value)])  # fmt: skip
 
     def _multiple(self, place: Place, term: Edit, factor: Factor) -> Edit:
         """The expression with one term more at a place, times a number, or less that."""
@@ -183,37 +150,6 @@ def is_scaled(place: Place) -> bool:
             return True
         around = around.outer
     return False
-
-
-def factors_at_hand(hand: Hand, names: Mapping[str, Any]) -> Iterator[Factor]:
-    """Products of numbers that weigh a term, with 1, 2 or a half, over how many samples there are perhaps."""
-    def held(text: str) -> float | None:
-        known = value_of(parsed(text), names)
-        return abs(float(known)) if isinstance(known, float | int | np.number) and known else None
-
-    weights = [(parsed(text), size) for text in hand.scalars[:MOST_WEIGHTS] if (size := held(text))]
-    counts = [(parsed(text), size) for text in hand.sizes if hand.is_count(text) and (size := held(text))]
-    halves = [(1.0, None), (0.5, number(0.5)), (2.0, number(2))]
-    halves += [(float(one), parsed(one)) for one in hand.literals if is_real(one)]
-    for weight, (half, written), count in product([None, *weights], halves, [None, *counts[:MOST_WEIGHTS]]):
-        times = (*([weight[0]] if weight else []), *([written] if written else []))
-        size = (weight[1] if weight else 1.0) * half / (count[1] if count else 1.0)
-        cost = 0.2 * len(times) + (0.1 if count else 0.0)
-        yield Factor(size, times, (count[0],) if count else (), cost)
-
-
-def is_real(text: str) -> bool:
-    """Whether a text is a number that no sign stands before, other than 0."""
-    return re.fullmatch(r"[\d.]+(?:e-?\d+)?", text) is not None and float(text) > 0
-
-
-def expected(made: list[Array], shift: Array | None, known: list[Array]) -> Array:
-    """What a statement should make, run after run: as it is known of each run, else what it made and by how much that
-    is off.
-    """
-    if len(known) == len(made) > 1:
-        return np.concatenate(known)
-    return np.concatenate(made) + (0.0 if shift is None else shift)
 
 
 def summing(total: Array, terms: list[Array], near: float) -> Iterator[tuple[int, int]]:

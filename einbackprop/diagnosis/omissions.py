@@ -18,13 +18,23 @@ from typing import Any
 import numpy as np
 
 from einbackprop.core.source import root_of
+from einbackprop.diagnosis.analogy import analogous
 from einbackprop.diagnosis.blocks import targets_of
+from einbackprop.diagnosis.evaluation import tail
 from einbackprop.diagnosis.experiments import Both, EndlessError, Shift, limited
 from einbackprop.diagnosis.holes import Hole, carries, earlier, holes, places, updates
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.localization import LARGEST, Localization, shift_of
-from einbackprop.diagnosis.lost_names import lines_elsewhere, lines_of_values, lost_names
+from einbackprop.diagnosis.lost_names import (
+    buffers,
+    lines_elsewhere,
+    lines_of_calls,
+    lines_of_values,
+    lost_names,
+    zeros_of_sizes,
+)
+from einbackprop.diagnosis.multiples import CLOSE, Factor, expected, factors_at_hand, factors_between
 from einbackprop.diagnosis.repair import LIKELY, Round
 from einbackprop.diagnosis.suspects import Suspect
 from einbackprop.diagnosis.trying import Compiler, Table, Tier, Trial, Trying, fits
@@ -32,7 +42,7 @@ from einbackprop.diagnosis.versions import Change, Version
 from einbackprop.diagnosis.vocabulary import Edit, Hand, values_at_hand
 from einbackprop.diagnosis.vocabulary.hand import is_array
 from einbackprop.diagnosis.vocabulary.insertions import MISSING, scattered
-from einbackprop.diagnosis.vocabulary.trees import Numbering, number
+from einbackprop.diagnosis.vocabulary.trees import Numbering, negated, number, parsed
 
 SHAPES, PLACES, SUSPECTS, UPDATES, FIRST = 24, 6, 4, 24, 2
 """Shapes that a hole is given, places where it is made, statements after which, lines after each, at most; and lines
@@ -43,7 +53,7 @@ COMPUTED = "what this line computes"
 COST = 1.0
 """What a line that is missing costs more than the value in it."""
 EVERY = Tier(-np.inf, np.inf)
-FILLINGS = (Tier(-np.inf, COST + 1.4), Tier(COST + 1.4, np.inf))
+FILLINGS = (Tier(-np.inf, COST + 1.5), Tier(COST + 1.5, np.inf))
 """Where a line may be missing in many places, simple values are tried in each first: some tens of some thousands."""
 
 
@@ -170,18 +180,45 @@ def of_whole_value(search: Round) -> Repair | None:
 def of_lost_name(search: Round, hole: Hole) -> Repair | None:
     """The line that binds a name that nothing in its function binds, with which everything is right."""
     names = lost_names(search.version, hole)
-    if not names:
-        return None
-    search.is_lost = True
+    likely = [*lines_of_calls(hole, search.version), *buffers(hole, search.version, shapes_of_wrong(search))]
+    if names:
+        search.is_lost = True
+        likely += [*lines_elsewhere(hole, search.version), *lines_of_values(names, hole, search.version)]
+    return of_lines(search, hole, likely)
+
+
+def of_line_elsewhere(search: Round) -> Repair | None:
+    """The line with which another function of the file binds a name that nothing binds here, or one like others."""
+    for first in holes(search.localization, search.wrong):
+        for hole in islice(places(search.version, first), PLACES) if lost_names(search.version, first) else ():
+            found = of_lines(search, hole, lines_elsewhere(hole, search.version))
+            if found is not None:
+                return found
+    return None
+
+
+def of_lines(search: Round, hole: Hole, lines: Iterable[ast.stmt]) -> Repair | None:
+    """The first of some lines with which everything is right where a line is missing, further up perhaps."""
     site = search.version.sites(hole.definition)[0]
-    for line in (*lines_elsewhere(hole), *lines_of_values(names, hole, search.version)):
-        change = Change(hole.definition, hole.statement, (line, hole.statement))
-        repair = repair_of(search, site, Edit(COST, MISSING_LINE, kind=MISSING), change)
-        if repair is not None and repair.mends == search.wrong:
-            return repair
+
+    def repair(place: Hole, line: ast.stmt) -> Repair | None:
+        change = Change(hole.definition, place.statement, place.beside(line))
+        found = repair_of(search, site, Edit(COST, MISSING_LINE, kind=MISSING), change)
+        return found if found is not None and found.mends == search.wrong else None
+
+    for line in lines:
+        found = repair(hole, line)
+        if found is not None:
+            moved = earlier(search.version, hole, line.value) if isinstance(line, ast.Assign) else hole
+            return (None if moved is hole else repair(moved, line)) or found
         if isinstance(search.experiment.raised, EndlessError):  # others may not end either, which takes long
             break
     return None
+
+
+def shapes_of_wrong(search: Round) -> dict[str, tuple[int, ...]]:
+    """The shapes of the gradients that are wrong, by what they are gradients of."""
+    return {tail(name): search.experiment.shapes[name] for name in sorted(search.wrong)}
 
 
 def localized(search: Round, hole: Hole) -> Localization | None:
@@ -249,8 +286,9 @@ def filled(search: Round, hole: Hole, tier: Tier = EVERY) -> Repair | None:
         best = best or repair
     best = best or (scattered_line(search, hole, table) if tier in (EVERY, FILLINGS[0]) else None)
     before = search.localization.before or {}
-    if best is None and hole.does == "=" and all(before.get(name) is None for name in search.wrong):
-        search.hole = search.hole or localization.hole
+    is_unknown = best is None and hole.does == "=" and all(before.get(name) is None for name in search.wrong)
+    if is_unknown and search.hole is None:
+        search.hole, search.unfilled = localization.hole, hole
     return best
 
 
@@ -275,7 +313,7 @@ def fitting(search: Round, localization: Localization, table: Filling) -> list[E
     gap = search.experiment.gap(localization.before, suspect.names)
     wanted = suspect.reach & localization.wrong
     found = [trial.edit for trial in table.trials if fits(search.experiment, trial, suspect, gap) >= wanted]
-    return sorted(found, key=lambda edit: edit.cost)[:LIKELY]
+    return sorted(found or table.multiples(), key=lambda edit: edit.cost)[:LIKELY]
 
 
 def scattered_line(search: Round, hole: Hole, table: Filling) -> Repair | None:
@@ -317,23 +355,46 @@ class Filling(Table):
     def __init__(self, suspect: Suspect, known: dict[object, Any]) -> None:
         super().__init__(suspect, True)
         self._known = known
+        self._factors: list[Factor] = []
 
     def _candidates(self, names: Mapping[str, Any], hand: Hand) -> Iterator[Trial]:
         function = self.suspect.site.function
+        self._factors = [*factors_at_hand(hand, names)]
         line = getattr(function, "lineno", 0)
         key = line, tuple(hand.shapes.items()), hand.sizes, hand.wanted
         numbering, codes = self._known.setdefault(line, (Numbering(), dict[int, CodeType | None]()))
         if key not in self._known:
             made = dict[int, tuple[ast.expr, float]]()
-            for value, cost in sorted(values_at_hand(hand), key=lambda made: made[1]):
+            zeros = ((value, 0.6) for value in zeros_of_sizes(hand, names))
+            every = chain(values_at_hand(hand), zeros)
+            for value, cost in sorted(every, key=lambda made: made[1]):
                 made.setdefault(numbering.of(value)[0], (value, COST + cost))
             self._known[key] = made
         compiler, tier = Compiler(self.suspect.site, names), self._tier
         is_missing = self.suspect.is_missing
         said, kind = (MISSING_LINE, MISSING) if is_missing else ("{} is needed here", COMPUTED)
+        for value in analogous(parsed(self.suspect.site.target), function, names) if is_missing else ():
+            if tier.above < COST <= tier.limit:
+                yield Trial(Edit(COST, said, value, parts=(value,), kind=kind), compiler.code(value))
         for same, (value, cost) in self._known[key].items():
             if tier.above < cost <= tier.limit:
                 if same not in codes:
                     codes[same] = compiler.code(value)
                 if codes[same] is not None:
                     yield Trial(Edit(cost, said, value, parts=(value,), kind=kind), codes[same])
+
+    def multiples(self) -> Iterator[Edit]:
+        """Numbers at hand times what was evaluated, where that moves the gradients as what is missing does."""
+        suspect = self.suspect
+        wanted = expected(suspect.made.values, suspect.shift, suspect.expected)
+        seen = np.eye(len(wanted)) if suspect.jacobian is None or suspect.is_repeated else suspect.jacobian
+        near = CLOSE * float(np.abs(seen @ wanted).max(initial=0.0))
+        for trial in self.trials:
+            own = np.concatenate(trial.values) if trial.values else np.zeros(0)
+            fitting = own.shape == wanted.shape
+            for factor in factors_between(seen @ wanted, seen @ own, near, self._factors) if fitting else ():
+                assert trial.edit.value is not None
+                made = factor.of(trial.edit.value)
+                value = made if factor.value > 0 else negated(made)
+                cost, said = trial.edit.cost + factor.cost, trial.edit.wording
+                yield Edit(cost, said, value, parts=(value,), kind=trial.edit.kind)

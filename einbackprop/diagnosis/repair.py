@@ -20,6 +20,7 @@ from einbackprop.core.source import root_of
 from einbackprop.diagnosis.blocks import LOOPS
 from einbackprop.diagnosis.crashes import stopped
 from einbackprop.diagnosis.experiments import Array, Both, Gradients, Made, Put, numbers, shapes_of
+from einbackprop.diagnosis.holes import Hole
 from einbackprop.diagnosis.hooks import Site, Watcher
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.likelihood import CHEAPEST, SETTLED, Likelihood, Repair, cost_of, new_statements
@@ -59,6 +60,8 @@ class Round:
     ----------
     hole : Suspect or None
         A statement that is missing, once that is known.
+    unfilled : Hole or None
+        Where that is.
     is_lost : bool
         Whether the code stops at a name that nothing binds.
     misnamed : Suspect or None
@@ -86,6 +89,7 @@ class Round:
         self.fitting: list[Repair] = []
         self._running: list[Repair] = []
         self.hole: Suspect | None = None
+        self.unfilled: Hole | None = None
         self.is_lost = False
         self.misnamed: Suspect | None = None
         self.localized: dict[object, Localization | None] = {}

@@ -16,13 +16,21 @@ from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.localization import Localization
 from einbackprop.diagnosis.missing_terms import of_missing_terms
 from einbackprop.diagnosis.named_values import of_misnamed, of_own_value, of_promised_value
-from einbackprop.diagnosis.omissions import is_left_out, of_lost_update, of_next, of_omission, of_whole_value
+from einbackprop.diagnosis.omissions import (
+    is_left_out,
+    of_line_elsewhere,
+    of_lost_update,
+    of_next,
+    of_omission,
+    of_whole_value,
+)
 from einbackprop.diagnosis.repair import TIERS, Round
 from einbackprop.diagnosis.statement_order import COST as MOVED
 from einbackprop.diagnosis.statement_order import of_order
 from einbackprop.diagnosis.unexplained import Blame, unexplained
 from einbackprop.diagnosis.unused import of_unused
 from einbackprop.diagnosis.versions import Version
+from einbackprop.diagnosis.vocabulary.trees import OPERANDS
 from einbackprop.diagnosis.wrong_numbers import of_numbers
 
 MISTAKES = 6
@@ -85,12 +93,25 @@ def is_renamed(repair: Repair) -> bool:
     return after >= before
 
 
+def is_called_alike(repair: Repair) -> bool:
+    """Whether what an edit puts in the place of a name is called so: ``cache['z']``, or ``Z``, for ``z``."""
+    old, new = (
+        {ast.unparse(part) for part in ast.walk(node) if isinstance(part, OPERANDS)}
+        for node in (repair.change.node, repair.change.replacement) if isinstance(node, ast.AST)
+    )  # fmt: skip
+    return any(one.lower() in other.lower() for one in {*old} - {*new} for other in {*new} - {*old})
+
+
 def found_by(search: Round) -> Repair | None:
     """The repair that a round finds: what is likely first, and what is cheap to try. Where it is known which line is
     missing, what is rare is not tried."""
     is_unbound = isinstance(search.localization.raised, NameError)  # another name may be meant
     misspelled = search.best(TIERS[:1]) if is_unbound else None
-    found = misspelled if misspelled is not None and is_renamed(misspelled) else of_omission(search)
+    misspelled = misspelled if misspelled is not None and is_renamed(misspelled) else None
+    found = misspelled if misspelled is not None and is_called_alike(misspelled) else None
+    if is_unbound and found is None:  # other functions of the file bind the name, and so should this one
+        found = of_line_elsewhere(search) or misspelled
+    found = found or of_omission(search)
     found = found or of_promised_value(search)
     is_tried = found is None and is_left_out(search)
     if is_tried:
@@ -99,7 +120,7 @@ def found_by(search: Round) -> Repair | None:
     if found is None or found.edit.removed or found.cost > MOVED:  # what is too much may be too early
         found = of_order(search) or found
     if found is not None or search.hole is not None or search.is_lost:
-        return found
+        return found or (of_derivative(search) if search.unfilled is not None else None)
     found = of_numbers(search) or of_missing_terms(search) or of_misnamed(search) or of_alike(search)
     found = found or (None if is_tried else of_lost_update(search)) or search.best(TIERS[1:])
     # edits for a part are tried however late it is: what took so long may have been several mistakes

@@ -17,7 +17,8 @@ import numpy as np
 from einbackprop.core.collecting import grouped
 from einbackprop.diagnosis.experiments import Array
 from einbackprop.diagnosis.likelihood import Repair
-from einbackprop.diagnosis.missing_terms import SUSPECTS, TRIED, expected
+from einbackprop.diagnosis.missing_terms import SUSPECTS, TRIED
+from einbackprop.diagnosis.multiples import expected
 from einbackprop.diagnosis.omissions import solved
 from einbackprop.diagnosis.repair import TIERS, Round
 from einbackprop.diagnosis.suspects import Suspect

@@ -403,6 +403,16 @@ class World:
         """The copy of one global of a namespace, which the code asks for while it runs."""
         return self._finished(lambda: self.look_up(self.namespace(names), name))
 
+    def provides(self, copied: modules.Names, name: str) -> bool:
+        """Whether one of the user's modules has a global: its copied globals have it then too, though no code mentions
+        it yet."""
+        namespace = next((one for one in self.namespaces.values() if one.names is copied), None)
+        if namespace is None or name not in namespace.original:
+            return False
+        if name not in namespace.held:
+            self._finished(lambda: self.look_up(namespace, name))
+        return True
+
     def look_up(self, namespace: Namespace, name: str) -> Any:
         """The copy of one global."""
         made = self.shell(namespace.original[name])

@@ -289,6 +289,17 @@ def is_beside(text: str, entered: Collection[str]) -> bool:
     return isinstance(node, ast.Subscript) and is_entry(node) and ast.unparse(node.value) in entered
 
 
+def alike_at_ends(one: str, two: str) -> tuple[int, int]:
+    """How many letters two texts begin with alike, and how many they end with after those.
+
+    >>> alike_at_ends("dW_in", "dW_out")
+    (3, 0)
+    """
+    shorter = min(len(one), len(two))
+    start = next((n for n in range(shorter) if one[n] != two[n]), shorter)
+    return start, next((n for n in range(shorter - start) if one[-1 - n] != two[-1 - n]), shorter - start)
+
+
 @lru_cache(maxsize=8192)
 def unlikeness(one: str, two: str) -> float:
     """How unlike two names are, from 0 to 1, by what they begin and end with.
@@ -296,11 +307,9 @@ def unlikeness(one: str, two: str) -> float:
     >>> unlikeness("dW1", "dW2") < unlikeness("dW1", "x")
     True
     """
-    shorter = min(len(one), len(two))
-    start = next((n for n in range(shorter) if one[n] != two[n]), shorter)
-    end = next((n for n in range(shorter - start) if one[-1 - n] != two[-1 - n]), shorter - start)
+    start, end = alike_at_ends(one, two)
     apart = 1 - 2 * (start + end) / (len(one) + len(two))
-    by_a_letter = shorter > 1 and max(len(one), len(two)) - start - end == 1
+    by_a_letter = min(len(one), len(two)) > 1 and max(len(one), len(two)) - start - end == 1
     return min(apart, 0.25) if by_a_letter else apart
 
 
@@ -339,7 +348,7 @@ def lines_of(code: ast.AST) -> dict[str, list[int]]:
 def phrases(code: ast.AST) -> tuple[ast.expr, ...]:
     """The terms and factors in a function that are no names, each once."""
     parents = [node for node in ast.walk(code) if isinstance(node, ast.BinOp)]
-    parts = [part for node in parents if not isinstance(node.op, ast.Pow) for part in (node.left, node.right)]
+    parts = [part for node in parents for part in (node.left, *(() if isinstance(node.op, ast.Pow) else (node.right,)))]
     parts += [node.value for node in ast.walk(code) if isinstance(node, ast.Assign | ast.AugAssign | ast.Return)
               and node.value is not None]  # fmt: skip
     kept = [part for part in parts if isinstance(part, ast.Call | ast.BinOp | ast.Compare)]

@@ -12,6 +12,7 @@ from einbackprop.diagnosis.vocabulary.compounds import (
     compounds,
     flattened,
     joined,
+    phrase_products,
     reshaped_products,
     slope_products,
 )
@@ -62,8 +63,9 @@ def values_at_hand(hand: Hand) -> Iterator[tuple[ast.expr, float]]:
     yield from ((binary(number(1), "/", size), 0.6) for size in counts)
     expression = Expression(next(filter(is_product, hand.phrases), number(1)), hand)
     yield from ((compound.node, 0.6 + compound.cost) for compound in joined(expression))
+    yield from ((compound.node, 0.9 + compound.cost) for compound in phrase_products(expression))
     for compound in (*compounds(expression), *slope_products(expression), *reshaped_products(expression)):
-        yield compound.node, 1.2 + compound.cost
+        yield compound.node, 1.1 + compound.cost
         yield negated(compound.node), 1.5 + compound.cost
         yield from ((binary(compound.node, "/", size), 1.8 + compound.cost) for size in counts)
         biases = (array for array, shape in hand.shapes.items() if shape == compound.shape[-1:])
