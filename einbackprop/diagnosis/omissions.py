@@ -199,9 +199,8 @@ def of_line_elsewhere(search: Round) -> Repair | None:
 
 def of_lines(search: Round, hole: Hole, lines: Iterable[ast.stmt]) -> Repair | None:
     """The first of some lines with which everything is right where a line is missing, further up perhaps."""
-    site = search.version.sites(hole.definition)[0]
-
     def repair(place: Hole, line: ast.stmt) -> Repair | None:
+        site = search.version.sites(hole.definition)[0]
         change = Change(hole.definition, place.statement, place.beside(line))
         found = repair_of(search, site, Edit(COST, MISSING_LINE, kind=MISSING), change)
         return found if found is not None and found.mends == search.wrong else None

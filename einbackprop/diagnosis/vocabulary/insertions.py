@@ -12,7 +12,6 @@ from einbackprop.diagnosis.vocabulary.compounds import (
     compounds,
     flattened,
     joined,
-    phrase_products,
     reshaped_products,
     slope_products,
 )
@@ -63,7 +62,6 @@ def values_at_hand(hand: Hand) -> Iterator[tuple[ast.expr, float]]:
     yield from ((binary(number(1), "/", size), 0.6) for size in counts)
     expression = Expression(next(filter(is_product, hand.phrases), number(1)), hand)
     yield from ((compound.node, 0.6 + compound.cost) for compound in joined(expression))
-    yield from ((compound.node, 0.9 + compound.cost) for compound in phrase_products(expression))
     for compound in (*compounds(expression), *slope_products(expression), *reshaped_products(expression)):
         yield compound.node, 1.1 + compound.cost
         yield negated(compound.node), 1.5 + compound.cost
