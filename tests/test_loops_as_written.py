@@ -3,6 +3,7 @@
 import copy
 import inspect
 import warnings
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,3 +130,21 @@ def test_a_mistake_in_a_loop_is_told_with_the_line_that_was_there(
     assert all(gradient.verdict == "right" for gradient in eb.check(loss, function, *given, wrt=of).gradients)
     report = eb.check(loss, space[function.__name__], *given, wrt=of)
     assert [finding.write for finding in report.findings] == [line]
+
+
+def test_what_a_loop_adds_up_in_a_dict_is_no_array_and_stops_nothing() -> None:
+    def counts(s: Any, rows: Any) -> Any:
+        found = defaultdict[int, Any](float)
+        c = np.exp(s)
+        for y in range(3):
+            p = c[y]
+            for k in rows[y]:
+                found[k] += p
+        out = np.zeros(6)
+        for k, v in found.items():
+            out[k] += v
+        return out
+
+    text = str(eb.read(counts, np.ones(3), np.array([[0, 3], [1, 4], [2, 5]])))
+    assert "a mistake of ours" not in text
+    assert "out[l] += Σ_n v[n] [l=k[n]]" in text

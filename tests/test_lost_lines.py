@@ -247,8 +247,8 @@ COUNTS = {GATES: 3, SCALED: 2, STEPS: 4, FILTER: 1, UNLIKE: 1, CACHED: 3, LOOP: 
         (STEPS, "dx = np.zeros((N, T, D))", "dx = np.zeros_like(x)\ndW = np.zeros((D, H))"),
         (STEPS, "dU = np.zeros((H, H))", "dU = np.zeros_like(U)\ndb = np.zeros(H)"),
         (STEPS, "dU += dU_t", "dU += dU_t\ndb += db_t"),
-        (FILTER, "h_out = h - len(k) + 1", "h_out = x.shape[0] - len(k) + 1\nreturn {}"),
-        (UNLIKE, "h_out = h - len(k) + 1", "h_out = h - len(k) + 1\nreturn {}"),
+        (FILTER, "h_out = h - len(k) + 1", "h_out = x.shape[0] - len(k) + 1\nw_out = w - len(k) + 1"),
+        (UNLIKE, "h_out = h - len(k) + 1", "h_out = h - len(k) + 1\nw_out = w - len(k) + 1"),
         (CACHED, "db = dz.sum(axis=0)", "db = dz.sum(axis=0)\ndW = x.T @ dz"),  # what is returned last is made first
         (CACHED, "dW = x.T @ dz", "dW = x.T @ dz\ndx = dz @ W.T"),
         (CELL, "do = R * np.tanh(c)", "do = R * np.tanh(c)\nreturn {}"),

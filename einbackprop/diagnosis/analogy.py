@@ -6,7 +6,7 @@ What people write for one gate, layer or parameter they write for the next with 
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from einbackprop.diagnosis.blocks import targets_of
@@ -16,8 +16,11 @@ from einbackprop.diagnosis.vocabulary.trees import OPERANDS, exchanged, parsed
 DIGITS, DIGITS_APART = re.compile(r"\d+"), re.compile(r"(\d+)")
 
 
-def analogous(target: ast.expr, function: ast.AST, names: Mapping[str, Any]) -> list[ast.expr]:
-    """What a name may be bound to, as statements of a function bind names like it, the nearest in the text first.
+def analogous(
+    target: ast.expr, function: ast.AST, names: Mapping[str, Any], known: Collection[str] = ()
+) -> list[ast.expr]:
+    """What a name may be bound to, as statements of a function bind names like it, the nearest in the text first; what
+    may be added to it, as others add to it: ``di * p_i`` beside ``df * p_f``.
 
     Parameters
     ----------
@@ -26,18 +29,29 @@ def analogous(target: ast.expr, function: ast.AST, names: Mapping[str, Any]) -> 
     function : ast.AST
     names : mapping of str to value
         What is bound where the line is to stand. A name is changed only into one that is.
+    known : collection of str
+        The arrays at hand there, as they are spelled.
     """
     wanted, found = ast.unparse(target), dict[str, ast.expr]()
     for node in ast.walk(function):
         targets = targets_of(node) if isinstance(node, ast.Assign | ast.AugAssign) else []
         value = getattr(node, "value", None)
-        if len(targets) == 1 and isinstance(targets[0], OPERANDS) and isinstance(value, ast.expr):
-            rename = renaming(ast.unparse(targets[0]), wanted)
-            new = value if rename is None else renamed(value, rename, names)
-            if new is not value:
-                found.setdefault(ast.unparse(new), new)
+        if len(targets) != 1 or not isinstance(targets[0], OPERANDS) or not isinstance(value, ast.expr):
+            continue
+        text = ast.unparse(targets[0])
+        made = siblings(value, names, known) if text == wanted else [renamed(value, renaming(text, wanted), names)]
+        found |= {ast.unparse(new): new for new in made if new is not value}
     line = getattr(target, "lineno", 0)
     return sorted(found.values(), key=lambda value: abs(line - getattr(value, "lineno", line)))
+
+
+def siblings(value: ast.expr, names: Mapping[str, Any], known: Collection[str]) -> Iterator[ast.expr]:
+    """An expression in which two operands or more are called otherwise in the same way."""
+    own = [ast.unparse(node) for node in operands_of(value)]
+    for rename in {made.key: made for text in own for other in known if (made := renaming(text, other))}.values():
+        new = renamed(value, rename, names)
+        if sum(one != ast.unparse(two) for one, two in zip(own, operands_of(new), strict=True)) > 1:
+            yield new
 
 
 class Renaming:
@@ -47,6 +61,11 @@ class Renaming:
 
     def __init__(self, old: str, new: str) -> None:
         self.old, self.new = old, new
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from others."""
+        return self.old, self.new
 
     def of(self, name: str) -> Iterator[str]:
         """What another name becomes, the likeliest first; nothing where it stays as it is."""
@@ -76,9 +95,11 @@ def renaming(one: str, other: str) -> Renaming | None:
     return Renaming(old, new) if start + end and old and new else None
 
 
-def renamed(value: ast.expr, rename: Renaming, names: Mapping[str, Any]) -> ast.expr:
+def renamed(value: ast.expr, rename: Renaming | None, names: Mapping[str, Any]) -> ast.expr:
     """An expression in which what is read is called otherwise, where something is called so; itself where nothing is.
     """
+    if rename is None:
+        return value
     chosen: dict[int, ast.AST] = {}
     for node in operands_of(value):
         for text in rename.of(ast.unparse(node)):

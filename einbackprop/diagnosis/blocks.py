@@ -7,6 +7,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+from einbackprop.core.source import root_of
 from einbackprop.diagnosis.vocabulary.trees import OPERANDS, is_same, names_in
 
 LOOPS = (ast.For, ast.While)
@@ -89,9 +90,10 @@ def bound_by(statement: ast.stmt) -> set[str]:
     """The names that a statement binds, or whose arrays, objects and entries it may change."""
     found = set[str]()
     for node in ast.walk(statement):
-        parts: list[ast.expr] = [node] if isinstance(node, OPERANDS) and isinstance(node.ctx, ast.Store) else []
-        parts += [node.value] if isinstance(node, ast.Expr) else []
-        found = found.union(*map(names_in, parts))
+        if isinstance(node, OPERANDS) and isinstance(node.ctx, ast.Store):
+            found.add(root_of(ast.unparse(node)))
+        elif isinstance(node, ast.Expr):
+            found |= names_in(node.value)
     return found
 
 

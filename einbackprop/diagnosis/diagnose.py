@@ -44,7 +44,7 @@ from einbackprop.world import Raised
 STATES = 3
 SLIGHT, CLEARED = 1e-4, 100
 """Of its largest entry, what a gradient is off by little; by how many times less it is off once that is repaired."""
-LOCAL = "That is right at sizes and numbers such as yours, and not at all others."
+LOCAL = "With that everything is right at sizes and numbers such as yours, and something is not at others."
 CARRIED = "what a loop carries from one round to the next"
 UPDATES: Mapping[type[ast.operator], str] = {ast.Add: "added to", ast.Sub: "subtracted from"}
 
@@ -187,7 +187,8 @@ class Roles:
             said = f"{name} should be {should.text}"
         elif any(self.breaks(site.target, array, suspect.is_repeated) for array in arrays_of(suspect.made)):
             said = f"{name} is not the gradient that its name says"
-        return Finding(f"{said}, and no small edit of this line makes it that.", *site.place)
+        return Finding(f"{said}, and no small edit was found, of this line or of one before it, that makes it that.",
+                       *site.place)  # fmt: skip
 
     def expressions(self, wanted: Array, at_hand: Mapping[str, Array], numpy: str) -> Iterator[ast.expr]:
         """Expressions of arrays at hand that give an array, by the derivative of the loss."""

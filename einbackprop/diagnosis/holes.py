@@ -41,10 +41,13 @@ from einbackprop.diagnosis.vocabulary.hand import MISSING, counters, is_object, 
 from einbackprop.diagnosis.vocabulary.trees import (
     OPERANDS,
     assignment,
+    binary,
+    exchanged,
     is_minus,
     is_same,
     names_in,
     negated,
+    number,
     parsed,
     subscript,
     written,
@@ -210,7 +213,7 @@ def additions(
     target: ast.expr, shape: tuple[int, ...], following: list[ast.stmt], site: Site
 ) -> Iterator[Hole]:
     """Where something may be added to an array, in the statements that follow."""
-    definition = site.file, site.definition
+    definition, own = (site.file, site.definition), target
     if isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Constant):
         target = target.value  # other parts of the array may be what is wrong
     after = until_read(following, ast.unparse(target))
@@ -227,7 +230,7 @@ def additions(
     yield from (Hole(definition, statement, target, "*=") for statement in dict.fromkeys((*after[-1:], *added)))
     yield from by_entry if is_filled else ()
     yield from (Hole(definition, body[-1], target, "+=", is_after=True) for _, body in bodies)
-    yield from (Hole(definition, statement, target, "+=") for statement in ends)
+    yield from (Hole(definition, statement, one, "+=") for one in dict.fromkeys((target, own)) for statement in ends)
     yield from (Hole(definition, statement, part, "*=") for part in parts for statement in after[-1:])
     yield from (Hole(definition, statement, part, "+=") for part in parts for statement in ends)
     yield from () if is_filled else by_entry
@@ -247,6 +250,35 @@ def carries(version: Version, suspect: Suspect) -> Iterator[Hole]:
     for loop in (statement for statement in as_it_was if isinstance(statement, LOOPS)):
         if target is not None and name in names_in(loop):
             yield Hole((suspect.site.file, suspect.site.definition), loop.body[-1], target, is_after=True)
+
+
+def to_next(version: Version, suspect: Suspect) -> Iterator[Hole]:
+    """Where a round may hand something on to the next, of a statement that makes what it should in its first run and
+    not in those after it: ``dC[t - 1] += …`` in a loop, else a term more where the statement stands."""
+    site, targets = suspect.site, targets_of(suspect.site.statement)
+    target = targets[0] if len(targets) == 1 else None
+    if not is_right_first(suspect) or not isinstance(target, ast.Subscript):
+        return
+    added = [node for node in ast.walk(site.function) if isinstance(node, ast.AugAssign)]
+    same = [statement for statement in added if is_same(statement.target, target)]
+    for statement in dict.fromkeys((*same[::-1], site.statement)):
+        yield Hole((site.file, site.definition), statement, target, "+=", is_after=True)
+    for loop in version.around(site):
+        count = loop.target if isinstance(loop, ast.For) else None
+        if isinstance(loop, ast.For) and isinstance(count, ast.Name) and count.id in names_in(target.slice):
+            signs = "-+" if "reversed" in ast.unparse(loop.iter) or "-1" in ast.unparse(loop.iter) else "+-"
+            for sign in signs:
+                places = [node for node in ast.walk(target.slice) if isinstance(node, ast.Name) and node.id == count.id]
+                index = exchanged(target.slice, {id(node): binary(node, sign, number(1)) for node in places})
+                place = subscript(target.value, index)
+                yield Hole((site.file, site.definition), loop.body[-1], place, "+=", is_after=True)
+
+
+def is_right_first(suspect: Suspect) -> bool:
+    """Whether it is known what a statement should make in each of its runs, and it makes that in the first alone."""
+    off = np.abs(np.zeros(1) if suspect.shift is None else suspect.shift)
+    first = off[: suspect.made.values[0].size].max(initial=0.0)
+    return bool(suspect.is_repeated and suspect.is_known and first <= CLOSE * off.max(initial=0.0))
 
 
 def bound_at(version: Version, suspect: Suspect) -> tuple[ast.expr, list[ast.stmt]] | None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from einbackprop.core.records import dataclass
 from einbackprop.core.source import is_question
-from einbackprop.diagnosis.experiments import CLOSE, Array
+from einbackprop.diagnosis.experiments import CLOSE, Array, Made
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.judge import Judge
 from einbackprop.diagnosis.localization import Localization
@@ -29,6 +29,8 @@ and on one that makes the gradient of some value."""
 SPOILING = 0.5
 """What an edit costs more on a statement that right gradients depend on, and one with which a statement that made what
 is right makes something else."""
+ASIDE = 0.4
+"""What an edit costs more with which something else changes that no wrong gradient depends on."""
 UNMENDED = 0.6
 """What an edit costs more for each statement that still does not make a gradient that it should make."""
 OF_LOSS = 1.2
@@ -131,9 +133,10 @@ class Likelihood:
 
     def is_forward(self, site: Site) -> bool:
         """Whether a statement runs before the loss is computed, and before the first gradient of a value is: a function
-        that gives both may compute the loss at its end."""
-        first = self._localization.in_loss[site].first if self._localization.is_before_loss(site) else np.inf
-        return first < self._first_gradient
+        that gives both may compute the loss at its end. One that gives the loss alone may keep values after that."""
+        made = self._localization.in_loss.get(site)
+        is_before = self._localization.is_before_loss(site) or self._first_gradient == np.inf
+        return made is not None and is_before and made.first < self._first_gradient
 
     @cached_property
     def _first_gradient(self) -> float:
@@ -202,7 +205,17 @@ class Likelihood:
         spoiled = any(key in now and not has_entries(array, now[key]) for key, array in others.items())
         made = (site for site in broken if key_of(site) in now and not site.is_passed)
         left = sum(not self._is_right(site, now[key_of(site)]) for site in made)
-        return SPOILING * spoiled + UNMENDED * left
+        after = {key_of(made.site): runs_of(made) for made in seen.made_by.values() if not made.site.is_passed}
+        aside = any(key in after and not has_entries(runs, after[key]) for key, runs in self._aside.items())
+        return SPOILING * spoiled + UNMENDED * left + ASIDE * aside
+
+    @cached_property
+    def _aside(self) -> dict[tuple[str, int, int, str], Array]:
+        """What statements make, in all their runs, that no gradient depends on and the loss neither, as a curvature
+        that is returned with them."""
+        known = {suspect.site for suspect in self._localization.suspects}
+        every = (made for made in self._localization.made if made.site not in known and not made.site.is_passed)
+        return {key_of(made.site): runs_of(made) for made in every if not self._localization.is_trusted(made.site)}
 
     @cached_property
     def settled(self) -> dict[Site, tuple[Array, float]]:
@@ -234,6 +247,11 @@ class Likelihood:
             return True
         needed = None if suspect.made.passes else needed_of(suspect)
         return needed is not None and self._roles.is_gradient(needed)
+
+
+def runs_of(made: Made) -> Array:
+    """All that a statement made, one run after the other."""
+    return np.concatenate(made.values) if made.values else np.zeros(0)
 
 
 def is_named(node: ast.expr) -> bool:

@@ -22,7 +22,7 @@ from einbackprop.diagnosis.analogy import analogous
 from einbackprop.diagnosis.blocks import targets_of
 from einbackprop.diagnosis.evaluation import tail
 from einbackprop.diagnosis.experiments import Both, EndlessError, Shift, limited
-from einbackprop.diagnosis.holes import Hole, carries, earlier, holes, places, updates
+from einbackprop.diagnosis.holes import Hole, carries, earlier, holes, places, to_next, updates
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.localization import LARGEST, Localization, shift_of
@@ -80,7 +80,7 @@ def of_lost_update(search: Round) -> Repair | None:
     the rounds of a loop read."""
     lost = (hole for suspect in search.localization.suspects for hole in carries(search.version, suspect))
     found = (filled(search, hole) for hole in islice(lost, PLACES))
-    return next(filter(None, found), None) or of_updates(search)
+    return of_next_round(search) or next(filter(None, found), None) or of_updates(search)
 
 
 def is_left_out(search: Round) -> bool:
@@ -134,6 +134,13 @@ def lost_updates(search: Round) -> list[Hole]:
     places_after = [enumerate(islice(updates(search.version, suspect), most)) for suspect, most in several]
     ranked = sorted(chain.from_iterable(places_after), key=lambda each: each[0] // FIRST)  # some of each in turn
     return [*{hole.key: hole for _, hole in ranked}.values()]
+
+
+def of_next_round(search: Round) -> Repair | None:
+    """The line that is missing which hands something on from one round to the next, where it is known of a statement
+    that this is all that it lacks."""
+    carried = [hole for suspect in solved(search.alone) for hole in to_next(search.version, suspect)][:PLACES]
+    return next(filter(None, (filled(search, hole, tier) for tier in FILLINGS for hole in carried)), None)
 
 
 def of_updates(search: Round) -> Repair | None:
@@ -312,7 +319,8 @@ def fitting(search: Round, localization: Localization, table: Filling) -> list[E
     gap = search.experiment.gap(localization.before, suspect.names)
     wanted = suspect.reach & localization.wrong
     found = [trial.edit for trial in table.trials if fits(search.experiment, trial, suspect, gap) >= wanted]
-    return sorted(found or table.multiples(), key=lambda edit: edit.cost)[:LIKELY]
+    is_factor = isinstance(getattr(suspect.site.statement, "op", None), ast.Mult)  # ``d *= 2 * h / d`` is no line
+    return sorted(found or (() if is_factor else table.multiples()), key=lambda edit: edit.cost)[:LIKELY]
 
 
 def scattered_line(search: Round, hole: Hole, table: Filling) -> Repair | None:
@@ -358,7 +366,7 @@ class Filling(Table):
 
     def _candidates(self, names: Mapping[str, Any], hand: Hand) -> Iterator[Trial]:
         function = self.suspect.site.function
-        self._factors = [*factors_at_hand(hand, names)]
+        self._factors = [factor for factor in factors_at_hand(hand, names) if factor.times or factor.over]
         line = getattr(function, "lineno", 0)
         key = line, tuple(hand.shapes.items()), hand.sizes, hand.wanted
         numbering, codes = self._known.setdefault(line, (Numbering(), dict[int, CodeType | None]()))
@@ -372,9 +380,9 @@ class Filling(Table):
         compiler, tier = Compiler(self.suspect.site, names), self._tier
         is_missing = self.suspect.is_missing
         said, kind = (MISSING_LINE, MISSING) if is_missing else ("{} is needed here", COMPUTED)
-        for value in analogous(parsed(self.suspect.site.target), function, names) if is_missing else ():
-            if tier.above < COST <= tier.limit:
-                yield Trial(Edit(COST, said, value, parts=(value,), kind=kind), compiler.code(value))
+        is_first = is_missing and tier.above < COST <= tier.limit
+        for value in analogous(parsed(self.suspect.site.target), function, names, hand.shapes) if is_first else ():
+            yield Trial(Edit(COST, said, value, parts=(value,), kind=kind), compiler.code(value))
         for same, (value, cost) in self._known[key].items():
             if tier.above < cost <= tier.limit:
                 if same not in codes:

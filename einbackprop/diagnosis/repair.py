@@ -304,7 +304,7 @@ class Round:
         """The likeliest of some edits whose values fit, in no order, and of one that was found."""
         ordered = sorted(repairs, key=lambda r: r.cost)
         self.fitting += ordered
-        return self._likelier(islice((r for r in ordered if r.mends >= self.wrong), LIKELY), found)
+        return self._likelier(islice((r for r in ordered if r.mends >= self.wrong), LIKELY), found, is_known=True)
 
     def is_users(self, site: Site) -> bool:
         """Whether a statement is of the user's code, and none of the question."""
@@ -321,12 +321,13 @@ class Round:
                 found = found or repair
         return found
 
-    def _likelier(self, repairs: Iterable[Repair], found: Repair | None) -> Repair | None:
-        """The likeliest edit that sets everything right: one that was found, or one of some, the cheapest first."""
+    def _likelier(self, repairs: Iterable[Repair], found: Repair | None, is_known: bool = False) -> Repair | None:
+        """The likeliest edit that sets everything right: one that was found, or one of some, the cheapest first; of
+        those of which it is not known by their values, so many are tried."""
         for repair in repairs:
-            if repair.cost >= cost_of(found) or self._rivals == 0:
+            if repair.cost >= cost_of(found) or (self._rivals == 0 and not is_known):
                 break
-            self._rivals -= found is not None
+            self._rivals -= found is not None and not is_known
             if self._works(repair):
                 cost = repair.cost + self.likelihood.strain(repair, self.version.changed([repair.change]), self.broken)
                 cost += 0.0 if self.judge.keeps_shapes else RESHAPED

@@ -118,7 +118,9 @@ def found_by(search: Round) -> Repair | None:
         found = of_lost_update(search)
     found = found or search.best(TIERS[:1]) or of_own_value(search)
     if found is None or found.edit.removed or found.cost > MOVED:  # what is too much may be too early
-        found = of_order(search) or found
+        moved = of_order(search)
+        is_likelier = moved is not None and (found is None or found.edit.removed or moved.cost < found.cost)
+        found = moved if is_likelier else found
     if found is not None or search.hole is not None or search.is_lost:
         return found or (of_derivative(search) if search.unfilled is not None else None)
     found = of_numbers(search) or of_missing_terms(search) or of_misnamed(search) or of_alike(search)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -91,7 +92,8 @@ def of_order(search: Round) -> Repair | None:
         repair = move.repair(search.wrong)
         if works(search, repair):
             alone = move.left_out(search.wrong) if move.is_binding and move.is_later else None
-            return alone if alone is not None and works(search, alone) else repair
+            found = alone if alone is not None and works(search, alone) else repair
+            return replace(found, cost=COST + search.likelihood.of_forward(move.site))
     return None
 
 

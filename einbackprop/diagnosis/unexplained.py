@@ -17,7 +17,8 @@ import numpy as np
 from einbackprop.core.records import dataclass
 from einbackprop.core.source import root_of
 from einbackprop.diagnosis.blocks import LOOPS, NESTED
-from einbackprop.diagnosis.experiments import CLOSE, Made
+from einbackprop.diagnosis.experiments import Made
+from einbackprop.diagnosis.holes import is_right_first
 from einbackprop.diagnosis.named_values import is_rebound
 from einbackprop.diagnosis.repair import Round
 from einbackprop.diagnosis.suspects import Suspect, arrays_of
@@ -55,7 +56,7 @@ def unexplained(search: Round) -> list[Blame]:
     left = search.wrong
     while left and len(found) < MOST:
         blame = needed(search, left, search.alone) or first_broken(search, left) or needed(search, left, search.others)
-        blame = blame or misshapen(search, left)
+        blame = blame or misshapen(search, left) or last_needed(search, left)
         if blame is None:
             break
         found.append(blame)
@@ -126,16 +127,20 @@ def needed(search: Round, left: frozenset[str], tables: Sequence[Table]) -> Blam
     return None if best is None else blame_of(search, best)
 
 
+def last_needed(search: Round, left: frozenset[str]) -> Blame | None:
+    """The last statement with another value of which gradients are right, in code that gives the loss too, of which the
+    loss comes last: all that leads to it may be at fault as well."""
+    own = [t.suspect for t in search.alone if t.suspect.shift is not None and t.suspect.reach & left
+           and not (t.suspect.made.passes or t.suspect.site.is_passed)]  # fmt: skip
+    return Blame(max(own, key=lambda suspect: suspect.made.first)) if own else None
+
+
 def blame_of(search: Round, suspect: Suspect) -> Blame:
     """What is to blame where a statement should have made something else: what is carried to it, where that is right in
     its first run; what writes to it, where it begins as zeros."""
     if suspect.made.is_zero:
         return filling(search, suspect)
-    first = suspect.made.values[0].size
-    off = np.abs(np.zeros(1) if suspect.shift is None else suspect.shift)
-    is_right_first = off[:first].max(initial=0.0) <= CLOSE * off.max(initial=0.0)
-    is_carried = suspect.is_repeated and suspect.is_known and is_right_first
-    return Blame(in_loop(search, suspect), "carried") if is_carried else Blame(suspect)
+    return Blame(in_loop(search, suspect), "carried") if is_right_first(suspect) else Blame(suspect)
 
 
 def is_at_fault(search: Round, suspect: Suspect) -> bool:

@@ -583,7 +583,7 @@ class Folding:
         if one is None:
             return None
         loops, own = len(one.letters) - len(some_operands[0].letters), one.spelling.axes
-        missing = max(len(target.spelling.axes) - len(own) for target in (*made.binds, *made.changes))
+        missing = max((len(target.spelling.axes) - len(own) for target in (*made.binds, *made.changes)), default=0)
         axes = (*own[:loops], *((),) * missing, *own[loops:])  # it is broadcast to what is written in one round
         return replace(made, operand=replace(one, spelling=replace(one.spelling, axes=axes)))
 

@@ -207,7 +207,8 @@ def hand_of(
     apart |= {first: min(apart[first], apart[name]) for name, first in again.items() if {name, first} <= apart.keys()}
     subscripts = (node for node in spelled.values() if isinstance(node, ast.Subscript))
     entered = {ast.unparse(node.value) for node in subscripts if is_entry(node)}
-    order = {text: (text not in spelled, not (is_beside(text, entered) or is_sibling(text, spelled, arrays)),
+    order = {text: (text not in spelled and f"d{text}" not in spelled,
+                    not (is_beside(text, entered) or is_sibling(text, spelled, arrays)),
                     text not in unused,
                     is_far(text, spelled, arrays, wanted), apart[text], text in again) for text in arrays}  # fmt: skip
     near = sorted(arrays, key=order.__getitem__)[:MOST_ARRAYS]
@@ -598,9 +599,10 @@ def volumes(shapes: Iterable[Shape]) -> set[int]:
 
 def may_count(text: str, held: Any, divisors: Collection[str]) -> bool:
     """Whether a number can be a size by its kind and its spelling: a whole one, and not an entry of something; one of
-    floating point, ``m = x.size / x.shape[0]``, if something is divided by it."""
-    is_whole = isinstance(held, int | np.integer) or text in divisors
-    return is_whole and isinstance(parsed(text), ast.Name | ast.Attribute)
+    floating point, ``m = x.size / x.shape[0]``, or a 2 that an object holds, if something is divided by it."""
+    node = parsed(text)
+    is_whole = isinstance(held, int | np.integer) and (held > 2 or isinstance(node, ast.Name))
+    return (is_whole or text in divisors) and isinstance(node, ast.Name | ast.Attribute)
 
 
 def is_array(held: Any) -> bool:

@@ -304,8 +304,10 @@ def index_too_many(expression: Expression) -> Iterator[Edit]:
 
 def index_missing(expression: Expression) -> Iterator[Edit]:
     """An entry or a part of an array where the whole stands."""
-    picks = [name for name, shape in expression.hand.shapes.items() if len(shape) == 1 and name.isidentifier()][-4:]
-    names = [size for size in expression.hand.sizes if size.isidentifier() and not expression.hand.is_count(size)]
+    hand = expression.hand
+    vectors = [name for name, shape in hand.shapes.items() if len(shape) == 1 and name.isidentifier()]
+    picks = dict.fromkeys((*(name for name in vectors if name in hand.masks or name in hand.labels), *vectors[-4:]))
+    names = [size for size in hand.sizes if size.isidentifier() and not hand.is_count(size)]
     for place in expression.operands:
         shape = expression.shape(place) or ()
         for rank, name in enumerate(picks if shape else ()):

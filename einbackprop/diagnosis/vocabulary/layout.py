@@ -5,12 +5,14 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, islice, permutations
 
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kinds, Place
+from einbackprop.diagnosis.vocabulary.hand import NEAREST
 from einbackprop.diagnosis.vocabulary.operands import in_matrix_product
 from einbackprop.diagnosis.vocabulary.trees import (
     PRODUCTS,
     SUMS,
     altered,
     attribute,
+    binary,
     call,
     held_number,
     is_same,
@@ -21,6 +23,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
 )
 
 COMMUTATIVE = frozenset(("maximum", "minimum", "add", "multiply", "fmax", "fmin", "logical_and", "logical_or", "equal"))
+STACKING = frozenset(("vstack", "hstack", "concatenate", "stack", "column_stack", "row_stack", "dstack", "append"))
 NEAR, MOST_AXES = 6, 4
 CHANNELS = ((0, 2, 3, 1), (0, 3, 1, 2))
 """The orders between channels that come first and that come last."""
@@ -95,6 +98,12 @@ def reordered(expression: Expression) -> Iterator[Edit]:
             if called not in COMMUTATIVE and not any(isinstance(a, ast.Starred) for a in args):
                 new = ast.Call(node.func, args, node.keywords)
                 yield expression.edit(place, new, 1.1 + 0.2 * (two - one), "{} is needed", new)
+        for stacked in [node.args[0]] if called in STACKING and node.args else ():
+            for one, two in combinations(range(len(getattr(stacked, "elts", ()))), 2):
+                items = [*stacked.elts]
+                items[one], items[two] = items[two], items[one]
+                new = ast.Call(node.func, [altered(stacked, elts=items), *node.args[1:]], node.keywords)
+                yield expression.edit(place, new, 1.2 + 0.2 * (two - one), "{} is needed", new)
         if called == "dot" and len(node.args) == 1 and not expression.is_numpy(node):
             new = ast.Call(attribute(node.args[0], "dot"), [node.func.value], [])
             yield expression.edit(place, new, 1.0, "{} is needed, not {}", new, place)
@@ -151,6 +160,22 @@ def reordered_and_transposed(expression: Expression) -> Iterator[Edit]:
         for left, right in flips(*sides)[-1:] if sides else ():
             new = matrix_product(place.node, left, right)
             yield expression.edit(place, new, 1.5, "{} is needed, not {}", new, place)
+
+
+def matrix_factor_missing(expression: Expression) -> Iterator[Edit]:
+    """A square matrix more before an operand or after it, as a graph's adjacency is: ``A @ d @ W`` for ``d @ W``."""
+    products = [place.node for place in (*expression.products, *expression.calls)]
+    like = next((node for node in products if matrix_sides(expression, node)), binary(number(1), "@", number(1)))
+    for place in expression.operands:
+        shape = expression.shape(place) or ()
+        for rank, (name, theirs) in enumerate(expression.hand.shapes.items() if len(shape) == 2 else ()):
+            if len({*theirs}) == 1 and len(theirs) == 2 and name != place.text:
+                for matrix, more in ((parsed(name), 0.0), (attribute(parsed(name), "T"), 0.1)):
+                    cost = 1.9 + more + NEAREST * rank
+                    for one, two in [(matrix, place.node)] * (theirs[-1] == shape[0]) + [(place.node, matrix)] * (
+                            theirs[0] == shape[-1]):  # fmt: skip
+                        new = matrix_product(like, one, two)
+                        yield expression.edit(place, new, cost, "{} is needed, not {}", new, place)
 
 
 def einsum_letters(expression: Expression) -> Iterator[Edit]:
@@ -311,5 +336,6 @@ def other_subscripts(text: str) -> Iterator[tuple[str, float]]:
 KINDS: Kinds = {
     transposed: "a transpose", not_transposed: "a transpose", reordered: "the order of two operands",
     regrouped: "parentheses", reordered_and_transposed: "a transpose, or the order of two operands",
-    einsum_letters: "the letters of an einsum", broadcast: "a shape", reshaped: "a shape",
+    matrix_factor_missing: "a factor", einsum_letters: "the letters of an einsum", broadcast: "a shape",
+    reshaped: "a shape",
 }  # fmt: skip
