@@ -262,3 +262,19 @@ def test_strings_are_written_in_the_quotes_of_the_file(quote: str) -> None:
         lines = source.splitlines(keepends=True)
         lines[line - 1] = lines[line - 1].replace("b", "c")
         assert Text(source).changed(replacements) == "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("write", "expected"),
+    [
+        ("w = 0\nv = 1\nfor i in x:", "def f(x):\n    w = 0\n    v = 1\n    for i in x:\n        w = i\n    return w\n"),
+        ("for i in x:\nw = 0", "def f(x):\n    for i in x:\n        w = i\n    w = 0\n    return w\n"),
+        ("w = 0\nfor i in y:", None),
+    ],
+)
+def test_a_line_is_put_before_a_loop_or_after_it(write: str, expected: str | None) -> None:
+    text = "def f(x):\n    for i in x:\n        w = i\n    return w\n"
+    found = rewritten(text, 2, write)
+    assert (None if found is None else Text(text).changed(found)) == expected
+    branches = "if x:\n    w = 0\nelif y:\n    w = 1\n"
+    assert rewritten(branches, 3, "v = 1\nif y:") is None

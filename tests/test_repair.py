@@ -1551,3 +1551,204 @@ def test_a_lost_line_that_carries_a_value_back_is_found() -> None:
     (finding,) = found_in(check(module_of(text, "cell").both, *arguments, wrt=(0, 1, 2, 3)))
     assert "a line is missing: dcnext = " in finding.message
     assert check(module_of(with_writes(text, [finding]), "cell").both, *arguments, wrt=(0, 1, 2, 3))
+
+
+CURVED = """
+import numpy as np
+
+
+def fit(b, X, events):
+    s = np.exp(X @ b)
+    value, gradient, curvature = 0.0, np.zeros_like(b), np.zeros((len(b), len(b)))
+    for at in events:
+        n = 0.7 * at.sum()
+        mean = s @ X / s.sum()
+        value = value + X[at].sum(axis=0) @ b - n * np.log(s.sum())
+        gradient = gradient + X[at].sum(axis=0) - n * mean
+        curvature = curvature - np.outer(mean, mean)
+    return value, gradient, curvature
+
+
+def loss(b, X, events):
+    return fit(b, X, events)[0]
+
+
+def gradients(b, X, events):
+    return fit(b, X, events)[1]
+"""
+
+
+@pytest.mark.parametrize(("right", "wrong"), [
+    ("- n * mean", "- mean"),  # not `mean = n * …`: what is returned beside the gradient would be another
+    ("X[at].sum(axis=0) - n", "X.sum(axis=0) - n"),
+])
+def test_what_is_computed_beside_the_gradient_stays_what_it_is(right: str, wrong: str) -> None:
+    module, rng = module_of(CURVED.replace(right, wrong), "curved"), np.random.default_rng(0)
+    events = np.array([[1, 0, 1, 0, 1], [0, 1, 0, 1, 1], [1, 1, 0, 0, 0]], bool)
+    (finding,) = found_in(check(module.loss, module.gradients, rng.normal(size=3), rng.normal(size=(5, 3)), events))
+    line = line_of(CURVED, "gradient = gradient")
+    mended = module_of(with_writes(CURVED.replace(right, wrong), [finding]), "curved")
+    assert finding.line == line
+    assert np.allclose(mended.fit(np.ones(3), np.eye(5, 3), events)[2], module.fit(np.ones(3), np.eye(5, 3), events)[2])
+
+
+GRAPH = """
+import numpy as np
+
+
+class Layer:
+    def __init__(self, W):
+        self.W = W
+
+    def forward(self, A, X):
+        self.A, self.X = A, A @ X
+        H = self.X @ self.W
+        H = np.tanh(H)
+        kept = np.vstack([np.zeros(H.shape[1]), H])
+        self.last = H[-1]
+        self.sums = H @ H.T
+        self.H = H
+        return kept[:-1]
+
+    def backward(self, d):
+        d = np.vstack([d[1:], np.zeros(d.shape[1])])
+        dz = d * (1 - self.H ** 2)
+        return self.A.T @ dz @ self.W.T, self.X.T @ dz
+
+
+def loss(W, V, A, X, R):
+    return np.sum(Layer(V).forward(A, Layer(W).forward(A, X)) * R)
+
+
+def gradients(W, V, A, X, R):
+    first, second = Layer(W), Layer(V)
+    second.forward(A, first.forward(A, X))
+    d, dV = second.backward(R)
+    return first.backward(d)[1], dV
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("right", "wrong", "write"), [
+    ("self.A.T @ dz @ self.W.T", "dz @ self.W.T", "return self.A.T @ dz @ self.W.T, self.X.T @ dz"),
+    ("d = np.vstack([d[1:], np.zeros(d.shape[1])])", "d = np.vstack([np.zeros(d.shape[1]), d[1:]])",
+     "d = np.vstack([d[1:], np.zeros(d.shape[1])])"),
+    ("1 - self.H ** 2", "1 - np.tanh(self.H) ** 2", "dz = d * (1 - self.H ** 2)"),  # not `self.H = H` further up
+])  # fmt: skip
+def test_matrices_stacked_items_and_what_a_forward_keeps(right: str, wrong: str, write: str) -> None:
+    module, rng = module_of(GRAPH.replace(right, wrong), "graph"), np.random.default_rng(0)
+    arrays = [rng.normal(size=shape) for shape in ((3, 4), (4, 2), (6, 6), (6, 3), (6, 2))]
+    (finding,) = found_in(check(module.loss, module.gradients, *arrays, wrt=(0, 1)))
+    assert (finding.line, finding.write) == (line_of(GRAPH, right), write)
+
+
+KEPT_LATE = """
+import numpy as np
+
+
+def forward(x, W):
+    a = x @ W
+    y = np.tanh(a)
+    cache = {}
+    cache["y"] = y
+    cache["a"] = a
+    return y, cache
+
+
+def loss(x, W, R):
+    return np.sum(forward(x, W)[0] * R)
+
+
+def gradients(x, W, R):
+    y, cache = forward(x, W)
+    a = cache["a"]
+    d = np.zeros(a.shape)
+    for n in range(len(x)):
+        d[n] = R[n] * (1 - y[n] ** 2)
+    return x.T @ d
+"""
+
+
+def test_what_a_forward_keeps_last_is_of_the_forward() -> None:
+    module, rng = module_of(KEPT_LATE.replace("1 - y[n]", "1 - a[n]"), "late"), np.random.default_rng(0)
+    arrays = [rng.normal(size=shape) for shape in ((5, 3), (3, 4), (5, 4))]
+    (finding,) = found_in(check(module.loss, module.gradients, *arrays, wrt=1))
+    assert finding.write == "d[n] = R[n] * (1 - y[n] ** 2)"
+
+
+HALVES = """
+import numpy as np
+
+
+class Kernel:
+    def __init__(self):
+        self.dims = 2
+
+    def loss(self, s, x):
+        return np.sum(x ** 2 / (2 * s) + 0.5 * self.dims * np.log(s))
+
+    def gradient(self, s, x):
+        ds = -0.5 * (x ** 2 / s - self.dims) / s
+        return ds
+
+
+def loss(s, x):
+    return Kernel().loss(s, x)
+
+
+def gradient(s, x):
+    return Kernel().gradient(s, x)
+"""
+
+
+def test_a_2_of_an_object_is_a_number_first() -> None:
+    module, rng = module_of(HALVES.replace("-0.5 * (", "-("), "halves"), np.random.default_rng(0)
+    s, x = rng.random(size=(2, 4)) + 0.5, rng.normal(size=(2, 4))
+    (finding,) = found_in(check(module.loss, module.gradient, s, x))
+    assert "dims" not in finding.message
+
+
+BUFFERS = """\
+import numpy as np
+
+
+def states(w, v, x):
+    c, f, g = np.zeros_like(x), np.zeros_like(x), np.zeros_like(x)
+    for t in range(len(x)):
+        last = c[t - 1] if t else np.zeros_like(w)
+        f[t] = 1 / (1 + np.exp(-w * x[t]))
+        g[t] = np.tanh(v * x[t])
+        c[t] = f[t] * last + g[t]
+    return c, f, g
+
+
+def loss(w, v, x, R):
+    return np.sum(states(w, v, x)[0] * R)
+
+
+def gradients(w, v, x, R):
+    c, f, g = states(w, v, x)
+    dc, df, dg = np.zeros_like(x), np.zeros_like(x), np.zeros_like(x)
+    dw, dv, dx = np.zeros_like(w), np.zeros_like(v), np.zeros_like(x)
+    for t in reversed(range(len(x))):
+        dc[t] += R[t]
+        dg[t] = dc[t] * (1 - g[t] ** 2)
+        if t > 0:
+            df[t] = dc[t] * c[t - 1] * f[t] * (1 - f[t])
+            dc[t - 1] += dc[t] * f[t]
+        dw += df[t] * x[t]
+        dv += dg[t] * x[t]
+        dx[t] = df[t] * w + dg[t] * v
+    return dw, dv, dx
+"""
+
+
+@pytest.mark.slow
+def test_a_line_that_hands_on_to_the_next_round_is_put_back() -> None:
+    text = BUFFERS.replace("            dc[t - 1] += dc[t] * f[t]\n", "")
+    module, rng = module_of(text, "buffers"), np.random.default_rng(0)
+    arguments = [rng.normal(size=shape) for shape in (3, 3, (4, 3), (4, 3))]
+    (finding,) = found_in(check(module.loss, module.gradients, *arguments, wrt=(0, 1, 2)))
+    assert finding.message == "a line is missing: dc[t - 1] += dc[t] * f[t]."
+    mended = module_of(with_writes(text, [finding]), "buffers")
+    assert check(mended.loss, mended.gradients, *arguments, wrt=(0, 1, 2))

@@ -120,12 +120,26 @@ def _rewritten(text: str, line: int, write: str) -> tuple[Replacement, ...] | No
     for replacements in sorted(ways, key=lambda way: (*_cost(source, way), way)):
         if _says(source.changed(replacements), number, wanted[0]):
             return replacements
-    if any(isinstance(getattr(old, name, None), list) for name in BODIES):
-        return None
     start, end = source.span(old)
     indent = source.text[source.position(line, 0):start]
+    if any(isinstance(getattr(old, name, None), list) for name in BODIES):
+        return _beside(source, old, wanted, write.splitlines(), indent)
     whole = [Replacement(start, end, ("\n" + indent).join(write.splitlines()))]
     return (*whole,) if not indent.strip() or len(wanted) == 1 else None
+
+
+def _beside(
+    source: Text, old: ast.stmt, wanted: list[ast.stmt], lines: list[str], indent: str
+) -> tuple[Replacement, ...] | None:
+    """New statements before one with a body, or after it; None where its head is to be written otherwise."""
+    start, end = source.span(old)
+    if indent.strip() or len(wanted) < 2 or source.text.startswith("elif", start):
+        return None
+    if _plain(wanted[-1]) == _plain(old):
+        return (Replacement(start, start, "".join(f"{line}\n{indent}" for line in lines[:-1])),)
+    if _plain(wanted[0]) == _plain(old):
+        return (Replacement(end, end, "".join(f"\n{indent}{line}" for line in lines[1:])),)
+    return None
 
 
 @lru_cache(maxsize=4096)
