@@ -267,11 +267,12 @@ def test_strings_are_written_in_the_quotes_of_the_file(quote: str) -> None:
 @pytest.mark.parametrize(
     ("write", "expected"),
     [
-        ("w = 0\nv = 1\nfor i in x:", "def f(x):\n    w = 0\n    v = 1\n    for i in x:\n        w = i\n    return w\n"),
+        ("w = 0\nv = 1\nfor i in x:",
+         "def f(x):\n    w = 0\n    v = 1\n    for i in x:\n        w = i\n    return w\n"),
         ("for i in x:\nw = 0", "def f(x):\n    for i in x:\n        w = i\n    w = 0\n    return w\n"),
         ("w = 0\nfor i in y:", None),
     ],
-)
+)  # fmt: skip
 def test_a_line_is_put_before_a_loop_or_after_it(write: str, expected: str | None) -> None:
     text = "def f(x):\n    for i in x:\n        w = i\n    return w\n"
     found = rewritten(text, 2, write)

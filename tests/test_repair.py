@@ -1592,7 +1592,7 @@ def test_what_is_computed_beside_the_gradient_stays_what_it_is(right: str, wrong
     assert np.allclose(mended.fit(np.ones(3), np.eye(5, 3), events)[2], module.fit(np.ones(3), np.eye(5, 3), events)[2])
 
 
-GRAPH = """
+LAYERS_OF_GRAPH = """
 import numpy as np
 
 
@@ -1636,10 +1636,10 @@ def gradients(W, V, A, X, R):
     ("1 - self.H ** 2", "1 - np.tanh(self.H) ** 2", "dz = d * (1 - self.H ** 2)"),  # not `self.H = H` further up
 ])  # fmt: skip
 def test_matrices_stacked_items_and_what_a_forward_keeps(right: str, wrong: str, write: str) -> None:
-    module, rng = module_of(GRAPH.replace(right, wrong), "graph"), np.random.default_rng(0)
+    module, rng = module_of(LAYERS_OF_GRAPH.replace(right, wrong), "graph"), np.random.default_rng(0)
     arrays = [rng.normal(size=shape) for shape in ((3, 4), (4, 2), (6, 6), (6, 3), (6, 2))]
     (finding,) = found_in(check(module.loss, module.gradients, *arrays, wrt=(0, 1)))
-    assert (finding.line, finding.write) == (line_of(GRAPH, right), write)
+    assert (finding.line, finding.write) == (line_of(LAYERS_OF_GRAPH, right), write)
 
 
 KEPT_LATE = """

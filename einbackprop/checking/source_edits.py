@@ -161,8 +161,11 @@ def _meant(text: str, line: int, write: str) -> tuple[ast.Module, ast.stmt, list
 
 
 def _statements(write: str) -> list[ast.stmt]:
-    body = f"{write}\n    pass" if write.rstrip().endswith(":") else write
-    return parse_python(body.removeprefix("el") if body.startswith("elif ") else body).body
+    body = write.removeprefix("el") if write.startswith("elif ") else write
+    try:
+        return parse_python(body).body
+    except SyntaxError:  # the head alone of a statement with a body
+        return parse_python(re.sub(r":$", ": pass", body, flags=re.MULTILINE)).body
 
 
 def _likeness(node: ast.stmt, wanted: ast.stmt) -> tuple[bool, int]:

@@ -135,8 +135,14 @@ class Likelihood:
         """Whether a statement runs before the loss is computed, and before the first gradient of a value is: a function
         that gives both may compute the loss at its end. One that gives the loss alone may keep values after that."""
         made = self._localization.in_loss.get(site)
-        is_before = self._localization.is_before_loss(site) or self._first_gradient == np.inf
+        is_before = self._localization.is_before_loss(site) or self._is_loss_apart
         return made is not None and is_before and made.first < self._first_gradient
+
+    @cached_property
+    def _is_loss_apart(self) -> bool:
+        """Whether something that gradients are made of is computed by code that does not run for the loss."""
+        own = (s for s in self._localization.suspects if not (s.made.passes or s.site.is_passed))
+        return any(suspect.site not in self._localization.in_loss for suspect in own)
 
     @cached_property
     def _first_gradient(self) -> float:
