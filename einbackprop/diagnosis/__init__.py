@@ -12,9 +12,10 @@ Program repair: `vocabulary` has the edits that people's mistakes call for, `try
 frames, `repair` finds the likeliest, by `likelihood`, `judge` runs the whole code with it, `search` goes on to the next
 mistake, to one that another hides (`unused`), to two on one way (`double`) and to one that stands in several lines
 (`alike`). Statements that stand too early or too late are moved (`statement_order`), numbers are solved for
-(`wrong_numbers`), lines and terms that are missing are added (`omissions`, `missing_terms`). Where no edit is found,
-`derived_lines` writes the line anew, as `synthesis` makes it from the derivative of the loss; else `unexplained` names
-the statements that values show to be wrong.
+(`wrong_numbers`), lines and terms that are missing are added (`omissions`, `missing_terms`), as others in the file are
+(`lost_names`, `analogy`), or as `multiples` of what is at hand. Where no edit is found, `derived_lines` writes the line
+anew, as `synthesis` makes it from the derivative of the loss; else `unexplained` names the statements that values show
+to be wrong.
 What is read: `cotangents` are the gradients of everything in the loss (`evaluation`), `lines` the formulas of the
 backward and the guards of the loss, `review` compares and proves.
 """
