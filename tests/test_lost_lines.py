@@ -272,6 +272,71 @@ def test_a_lost_line_comes_back_as_the_file_has_it(source: str, lost: str, write
     assert found.write == write.format(returned)
 
 
+CHAIN = """\
+import numpy as np
+
+
+class Tape:
+    pass
+
+
+class Affine:
+    def __init__(self, W):
+        self.W = W
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W
+
+    def backward(self, tape):
+        self.dW = self.x.T @ tape.d
+        self.d = tape.d @ self.W.T
+        tape.d = self.d
+
+
+class Tanh:
+    def forward(self, x):
+        self.y = np.tanh(x)
+        return self.y
+
+    def backward(self, tape):
+        self.d = (1 - self.y ** 2) * tape.d
+        tape.d = self.d
+
+
+def network(W, V):
+    return [Affine(W), Tanh(), Affine(V)]
+
+
+def output(layers, x):
+    for layer in layers:
+        x = layer.forward(x)
+    return x
+
+
+def loss(W, V, x, R):
+    return np.sum(output(network(W, V), x) * R)
+
+
+def gradients(W, V, x, R):
+    layers, tape = network(W, V), Tape()
+    output(layers, x)
+    tape.d = R
+    for layer in reversed(layers):
+        layer.backward(tape)
+    return layers[0].dW, layers[2].dW
+"""
+
+
+@pytest.mark.slow
+def test_a_statement_that_other_functions_have_is_put_back() -> None:
+    text = CHAIN.replace("self.W.T\n        tape.d = self.d\n", "self.W.T\n")  # of the affine layers
+    module, rng = module_of(text, "chain"), np.random.default_rng(0)
+    arguments = [rng.normal(size=shape) for shape in ((3, 4), (4, 4), (5, 3), (5, 4))]
+    (found,) = [item for item in check(module.loss, module.gradients, *arguments, wrt=(0, 1)).findings if item.line]
+    assert found.write == "self.d = tape.d @ self.W.T\ntape.d = self.d"
+
+
 @pytest.mark.parametrize(
     ("target", "model", "value"),
     [

@@ -17,6 +17,7 @@ from einbackprop.diagnosis.analogy import analogous
 from einbackprop.diagnosis.blocks import compared_in, function_of
 from einbackprop.diagnosis.evaluation import meant, tail
 from einbackprop.diagnosis.holes import Hole
+from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.versions import Version
 from einbackprop.diagnosis.vocabulary import Hand, bare_values, hand_of
 from einbackprop.diagnosis.vocabulary.hand import MISSING, unlikeness, value_of
@@ -67,6 +68,20 @@ def lines_elsewhere(hole: Hole, version: Version) -> Iterator[ast.stmt]:
     if function is not None and hole.frame is not None:
         likely = analogous(hole.target, function, {**hole.frame.f_globals, **hole.frame.f_locals})
         yield from (assignment(written(hole.target), value) for value in likely[:ANALOGOUS])
+
+
+def written_elsewhere(site: Site) -> list[ast.Assign | ast.AugAssign]:
+    """The statements of other functions of the file that write to an attribute or an entry, or add to something, of
+    names that the function of a statement has too, and that do not stand in it."""
+    function = site.function
+    if not isinstance(function, ast.FunctionDef):
+        return []
+    names = names_in(function) | {one.arg for one in ast.walk(function) if isinstance(one, ast.arg)}
+    own = {ast.unparse(node) for node in ast.walk(function) if isinstance(node, ast.stmt)}
+    every = (node for node in ast.walk(statements_of(site.file).tree) if isinstance(node, ast.Assign | ast.AugAssign))
+    found = {ast.unparse(node): node for node in every if names_in(node) <= names
+             and (isinstance(node, ast.AugAssign) or isinstance(node.targets[0], ast.Attribute | ast.Subscript))}
+    return [node for text, node in found.items() if text not in own]
 
 
 def lines_of_values(names: Sequence[str], hole: Hole, version: Version) -> Iterator[ast.stmt]:

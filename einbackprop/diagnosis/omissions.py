@@ -32,6 +32,7 @@ from einbackprop.diagnosis.lost_names import (
     lines_of_calls,
     lines_of_values,
     lost_names,
+    written_elsewhere,
     zeros_of_sizes,
 )
 from einbackprop.diagnosis.multiples import CLOSE, Factor, expected, factors_at_hand, factors_between
@@ -44,6 +45,8 @@ from einbackprop.diagnosis.vocabulary.hand import is_array
 from einbackprop.diagnosis.vocabulary.insertions import MISSING, scattered
 from einbackprop.diagnosis.vocabulary.trees import Numbering, negated, number, parsed
 
+ELSEWHERE = 60
+"""Statements of other functions that may be missing, at most."""
 SHAPES, PLACES, SUSPECTS, UPDATES, FIRST = 24, 6, 4, 24, 2
 """Shapes that a hole is given, places where it is made, statements after which, lines after each, at most; and lines
 after one that only a part of the gradients depends on, the likeliest."""
@@ -201,6 +204,22 @@ def of_line_elsewhere(search: Round) -> Repair | None:
             found = of_lines(search, hole, lines_elsewhere(hole, search.version))
             if found is not None:
                 return found
+    return None
+
+
+def of_other_function(search: Round) -> Repair | None:
+    """A statement of another function of the file that is missing in one that the gradients run: ``tape.d = self.d``,
+    which the backward of each other layer has."""
+    functions = {id(suspect.site.function): suspect.site for suspect in search.localization.suspects[::-1]}
+    lines = ((site, line) for site in functions.values() for line in written_elsewhere(site))
+    for site, line in islice(lines, min(ELSEWHERE, search.whole // 2)):
+        last, definition = getattr(site.function, "body")[-1], (site.file, site.definition)  # noqa: B009
+        hole = Hole(definition, last, targets_of(line)[0], is_after=not isinstance(last, ast.Return))
+        place = earlier(search.version, hole, line.value)
+        change = Change(definition, place.statement, place.beside(line))
+        found = repair_of(search, site, Edit(COST, MISSING_LINE, kind=MISSING), change)
+        if found is not None and found.mends == search.wrong:
+            return found
     return None
 
 

@@ -22,6 +22,7 @@ from einbackprop.diagnosis.omissions import (
     of_lost_update,
     of_next,
     of_omission,
+    of_other_function,
     of_whole_value,
 )
 from einbackprop.diagnosis.repair import TIERS, Round
@@ -124,7 +125,8 @@ def found_by(search: Round) -> Repair | None:
     if found is not None or search.hole is not None or search.is_lost:
         return found or (of_derivative(search) if search.unfilled is not None else None)
     found = of_numbers(search) or of_missing_terms(search) or of_misnamed(search) or of_alike(search)
-    found = found or (None if is_tried else of_lost_update(search)) or search.best(TIERS[1:])
+    found = found or (None if is_tried else of_lost_update(search)) or of_other_function(search)
+    found = found or search.best(TIERS[1:])
     # edits for a part are tried however late it is: what took so long may have been several mistakes
     for rarer in (of_whole_value, of_unused, Round.of_parts, of_two):
         if found is None and (not search.judge.is_late or rarer is Round.of_parts):

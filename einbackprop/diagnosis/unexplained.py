@@ -128,8 +128,8 @@ def needed(search: Round, left: frozenset[str], tables: Sequence[Table]) -> Blam
 
 
 def last_needed(search: Round, left: frozenset[str]) -> Blame | None:
-    """The last statement with another value of which gradients are right, in code that gives the loss too, of which the
-    loss comes last: all that leads to it may be at fault as well."""
+    """The last statement with another value of which gradients are right, where nothing says more: all that leads to it
+    may be at fault as well."""
     own = [t.suspect for t in search.alone if t.suspect.shift is not None and t.suspect.reach & left
            and not (t.suspect.made.passes or t.suspect.site.is_passed)]  # fmt: skip
     return Blame(max(own, key=lambda suspect: suspect.made.first)) if own else None
