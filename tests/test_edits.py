@@ -739,3 +739,9 @@ def test_entries_by_counters_come_in_the_order_of_the_loops() -> None:
 def test_an_index_from_the_end_is_less_likely(index: str, likelier: str, than: str) -> None:
     costs = {ast.unparse(node): cost for node, cost in neighbours(ast.parse(index, mode="eval").body)}
     assert costs[likelier] < costs[than]
+
+
+def test_a_mask_is_an_index_that_may_be_missing() -> None:
+    shapes = {"X": (5, 3), "at": (5,), **dict.fromkeys("abcdef", (5,))}
+    edits = expression_edits(ast.parse("X.sum(0)", mode="eval").body, Hand(shapes, masks=frozenset({"at"})))
+    assert "X[at].sum(0)" in {ast.unparse(edit.value) for edit in edits if edit.value is not None}

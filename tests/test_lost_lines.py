@@ -1,6 +1,8 @@
 """A line is lost whose like stands in the file: it comes back as the file has it, where the file has lines like it."""
 
 import ast
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -370,6 +372,14 @@ def test_what_a_function_has_elsewhere_times_an_array_may_be_what_is_lost() -> N
     function = ast.parse("def f():\n    dc = R - np.log(2 + c) ** 2").body[0]
     hand = hand_of({"c": np.ones((2, 3)), "R": np.ones((2, 3))}, {"np": np}, function)
     assert "R * np.log(2 + c)" in {ast.unparse(value) for value, _ in values_at_hand(hand)}
+
+
+def test_what_is_added_follows_from_what_else_is_added_to_the_same() -> None:
+    function = ast.parse("def f():\n    dc += df[t] * net.p_f\n    dc += r")
+    names: dict[str, Any] = {"df": np.ones((2, 3)), "dg": np.ones((2, 3)), "t": 0, "r": np.ones(3)}
+    names["net"] = SimpleNamespace(p_f=np.ones(3), p_g=np.ones(3))
+    made = analogous(ast.Name("dc"), function, names, ["df[t]", "dg[t]", "r", "net.p_f"])
+    assert [ast.unparse(one) for one in made] == ["dg[t] * net.p_g"]
 
 
 def test_nothing_follows_where_nothing_is_called_otherwise() -> None:
