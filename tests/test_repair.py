@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable
 from contextlib import redirect_stdout, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -26,7 +27,7 @@ from einbackprop.diagnosis.likelihood import ASIDE, Repair, new_statements
 from einbackprop.diagnosis.repair import Round
 from einbackprop.diagnosis.trying import Allowance, is_pure, on_copies
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression
-from einbackprop.diagnosis.vocabulary.hand import Hand
+from einbackprop.diagnosis.vocabulary.hand import Hand, hand_of
 from einbackprop.diagnosis.vocabulary.operands import names_for
 from einbackprop.shell.command import main
 
@@ -1704,10 +1705,26 @@ def test_an_edit_that_changes_what_is_computed_beside_costs_more(monkeypatch: py
             assert search.judge.works(version)
             strains.append(search.likelihood.strain(repair, version, search.broken))
         assert strains[0] - strains[1] == pytest.approx(ASIDE)
+        search._rivals, dearer = 0, replace(repair, cost=9.0)  # those that fit by their values are not counted
+        assert search._likelier([repair], dearer) is dearer
+        assert search._likelier([repair], dearer, is_known=True) is not dearer
 
     rng, events = np.random.default_rng(0), np.array([[1, 0, 1, 0, 1], [0, 1, 0, 1, 1]], bool)
     arguments = [rng.normal(size=3), rng.normal(size=(5, 3)), events]
     looked_at(CURVED.replace("- n * mean", "- mean"), arguments, 0, look, monkeypatch)
+
+
+def test_where_one_function_gives_both_and_no_edit_is_found_a_line_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("einbackprop.diagnosis.search.found_by", lambda search: None)
+    module, rng = module_of(CURVED.replace("- n * mean", "- mean"), "curved"), np.random.default_rng(0)
+    events = np.array([[1, 0, 1, 0, 1], [0, 1, 0, 1, 1]], bool)
+    (finding,) = found_in(check(module.loss, module.gradients, rng.normal(size=3), rng.normal(size=(5, 3)), events))
+    assert (finding.line, finding.write) == (line_of(CURVED, "gradient = np.clip"), None)
+
+
+def test_what_has_its_gradient_in_the_code_is_at_hand() -> None:
+    variables = {f"a{n}": np.ones(3) for n in range(60)} | {"q": np.ones(3), "dq": np.ones(3)}
+    assert "q" in hand_of(dict(reversed(variables.items())), {}, ast.parse("def f():\n    dq = 0").body[0]).shapes
 
 
 HALVES = """
