@@ -7,7 +7,7 @@ What people write for one gate, layer or parameter they write for the next with 
 import ast
 import re
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from einbackprop.diagnosis.blocks import targets_of
 from einbackprop.diagnosis.vocabulary.hand import MISSING, alike_at_ends, value_of
@@ -48,24 +48,19 @@ def analogous(
 def siblings(value: ast.expr, names: Mapping[str, Any], known: Collection[str]) -> Iterator[ast.expr]:
     """An expression in which two operands or more are called otherwise in the same way."""
     own = [ast.unparse(node) for node in operands_of(value)]
-    for rename in {made.key: made for text in own for other in known if (made := renaming(text, other))}.values():
+    for rename in dict.fromkeys(made for text in own for other in known if (made := renaming(text, other))):
         new = renamed(value, rename, names)
         if sum(one != ast.unparse(two) for one, two in zip(own, operands_of(new), strict=True)) > 1:
             yield new
 
 
-class Renaming:
+class Renaming(NamedTuple):
     """How one name becomes another: ``dai`` becomes ``dao`` where ``i`` becomes ``o``; ``dW1`` becomes ``dW2`` where
     each number becomes one more, so that ``h0`` becomes ``h1``.
     """
 
-    def __init__(self, old: str, new: str) -> None:
-        self.old, self.new = old, new
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What tells it from others."""
-        return self.old, self.new
+    old: str
+    new: str
 
     def of(self, name: str) -> Iterator[str]:
         """What another name becomes, the likeliest first; nothing where it stays as it is."""

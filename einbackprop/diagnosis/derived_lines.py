@@ -22,7 +22,7 @@ from einbackprop.diagnosis.holes import Hole
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.localization import shift_of
-from einbackprop.diagnosis.omissions import COMPUTED, COST, MISSING_LINE, localized, lost_updates, repair_of
+from einbackprop.diagnosis.omissions import COMPUTED, COST, MISSING_LINE, localized, lost_updates, whole_repair
 from einbackprop.diagnosis.repair import Round
 from einbackprop.diagnosis.suspects import Suspect, needed_of
 from einbackprop.diagnosis.trying import Table
@@ -93,8 +93,7 @@ def of_holes(search: Round, holes: Sequence[Hole]) -> Iterator[Candidate]:
 def filled_with(search: Round, hole: Hole, site: Site, value: ast.expr) -> Repair | None:
     """A line that is missing, if that sets everything right."""
     edit = Edit(COST, MISSING_LINE, value, parts=(value,), kind=MISSING)
-    found = repair_of(search, site, edit, hole.filled(value))
-    return found if found is not None and found.mends == search.wrong else None
+    return whole_repair(search, site, edit, hole.filled(value))
 
 
 def anew(search: Round, table: Table, value: ast.expr) -> Repair | None:

@@ -87,6 +87,11 @@ class Hole:
         """What tells it from others of the same version."""
         return self.statement, ast.dump(self.target), self.does, self.is_after
 
+    @property
+    def names(self) -> dict[str, Any]:
+        """What is bound where the code stops."""
+        return {} if self.frame is None else {**self.frame.f_globals, **self.frame.f_locals}
+
     def filled(self, value: ast.expr) -> Change:
         """The line that binds it to a value, or adds one to it, before the statement."""
         target = written(self.target)
@@ -264,11 +269,11 @@ def to_next(version: Version, suspect: Suspect) -> Iterator[Hole]:
     for statement in dict.fromkeys((*same[::-1], site.statement)):
         yield Hole((site.file, site.definition), statement, target, "+=", is_after=True)
     for loop in version.around(site):
-        count = loop.target if isinstance(loop, ast.For) else None
-        if isinstance(loop, ast.For) and isinstance(count, ast.Name) and count.id in names_in(target.slice):
-            signs = "-+" if "reversed" in ast.unparse(loop.iter) or "-1" in ast.unparse(loop.iter) else "+-"
-            for sign in signs:
-                places = [node for node in ast.walk(target.slice) if isinstance(node, ast.Name) and node.id == count.id]
+        if isinstance(loop, ast.For) and isinstance(loop.target, ast.Name):
+            names = [node for node in ast.walk(target.slice) if isinstance(node, ast.Name)]
+            places = [name for name in names if name.id == loop.target.id]
+            is_backwards = any(word in ast.unparse(loop.iter) for word in ("reversed", "-1"))
+            for sign in ("-+" if is_backwards else "+-") if places else "":
                 index = exchanged(target.slice, {id(node): binary(node, sign, number(1)) for node in places})
                 place = subscript(target.value, index)
                 yield Hole((site.file, site.definition), loop.body[-1], place, "+=", is_after=True)

@@ -27,6 +27,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
     attribute,
     call,
     is_same,
+    items_of,
     names_in,
     number,
     parsed,
@@ -66,7 +67,7 @@ def lines_elsewhere(hole: Hole, version: Version) -> Iterator[ast.stmt]:
             yield assignment(written(node.value), with_context(node.targets[0], ast.Load()))
     function = function_of(version.tree(hole.definition), hole.statement)
     if function is not None and hole.frame is not None:
-        likely = analogous(hole.target, function, {**hole.frame.f_globals, **hole.frame.f_locals})
+        likely = analogous(hole.target, function, hole.names)
         yield from (assignment(written(hole.target), value) for value in likely[:ANALOGOUS])
 
 
@@ -106,7 +107,7 @@ def lines_of_calls(hole: Hole, version: Version) -> Iterator[ast.stmt]:
     function = function_of(version.tree(hole.definition), hole.statement)
     if hole.frame is None or not isinstance(function, ast.FunctionDef) or not isinstance(hole.target, ast.Name):
         return
-    names = {**vars(builtins), **hole.frame.f_globals, **hole.frame.f_locals}
+    names = {**vars(builtins), **hole.names}
     used = [node for node in ast.walk(function) if isinstance(node, ast.Name) and names.get(node.id) is None]
     later = {node.id for node in used if isinstance(node.ctx, ast.Store) and node.lineno >= hole.statement.lineno}
     lost = {hole.target.id} | {node.id for node in used if isinstance(node.ctx, ast.Load)} - later
@@ -115,18 +116,13 @@ def lines_of_calls(hole: Hole, version: Version) -> Iterator[ast.stmt]:
         if not isinstance(node, ast.FunctionDef) or node.name == function.name:
             continue
         given = [one.value for one in ast.walk(node) if isinstance(one, ast.Return) and one.value is not None]
-        is_likely = given and lost == names_in(given[-1]).union(map(ast.unparse, items_of(given[-1])))
+        is_likely = given and lost == {*map(ast.unparse, items_of(given[-1]))}
         if is_likely and version.world.provides(hole.frame.f_globals, node.name):
             taken = [one.arg for one in node.args.args[: len(node.args.args) - len(node.args.defaults)]]
             likely = (sorted(held, key=partial(unlikeness, one))[:SIMILAR] for one in taken)
             for chosen in islice(product(*likely), CALLS):
                 value = call(ast.Name(node.name, ast.Load()), [*map(parsed, chosen)])
                 yield assignment(with_context(given[-1], ast.Store()), value)
-
-
-def items_of(value: ast.expr) -> list[ast.expr]:
-    """The items of a tuple; what is none, by itself."""
-    return value.elts if isinstance(value, ast.Tuple) else [value]
 
 
 def zeros(names: Sequence[str], hand: Hand) -> Iterator[ast.stmt]:
@@ -149,14 +145,13 @@ def buffers(hole: Hole, version: Version, shapes: Mapping[str, tuple[int, ...]])
             is_same(node.value, hole.target) for node in ast.walk(function)
             if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store)):  # fmt: skip
         return
-    names = {**hole.frame.f_globals, **hole.frame.f_locals}
     hand = hand_of(hole.frame.f_locals, hole.frame.f_globals, function, (), None, hole.statement)
     own = meant(ast.unparse(hole.target))
     for _, shape in sorted(shapes.items(), key=lambda each: each[0] not in own):
         like = [parsed(array) for array, held in hand.shapes.items() if held == shape and tail(array) in own]
         yield from (assignment(written(hole.target), call(attribute(parsed(hand.numpy), "zeros_like"), [array]))
                     for array in like[:1])  # fmt: skip
-        made = zeros_of_sizes(replace(hand, wanted=shape), names)
+        made = zeros_of_sizes(replace(hand, wanted=shape), hole.names)
         yield from (assignment(written(hole.target), value) for value in made)
 
 

@@ -217,8 +217,8 @@ def of_other_function(search: Round) -> Repair | None:
         hole = Hole(definition, last, targets_of(line)[0], is_after=not isinstance(last, ast.Return))
         place = earlier(search.version, hole, line.value)
         change = Change(definition, place.statement, place.beside(line))
-        found = repair_of(search, site, Edit(COST, MISSING_LINE, kind=MISSING), change)
-        if found is not None and found.mends == search.wrong:
+        found = whole_repair(search, site, Edit(COST, MISSING_LINE, kind=MISSING), change)
+        if found is not None:
             return found
     return None
 
@@ -228,8 +228,7 @@ def of_lines(search: Round, hole: Hole, lines: Iterable[ast.stmt]) -> Repair | N
     def repair(place: Hole, line: ast.stmt) -> Repair | None:
         site = search.version.sites(hole.definition)[0]
         change = Change(hole.definition, place.statement, place.beside(line))
-        found = repair_of(search, site, Edit(COST, MISSING_LINE, kind=MISSING), change)
-        return found if found is not None and found.mends == search.wrong else None
+        return whole_repair(search, site, Edit(COST, MISSING_LINE, kind=MISSING), change)
 
     for line in lines:
         found = repair(hole, line)
@@ -349,8 +348,8 @@ def scattered_line(search: Round, hole: Hole, table: Filling) -> Repair | None:
         return None
     for line, cost in scattered(name, table.hand):
         change = Change(hole.definition, hole.statement, hole.beside(line))
-        repair = repair_of(search, table.suspect.site, Edit(COST + cost, MISSING_LINE, kind=MISSING), change)
-        if repair is not None and repair.mends == search.wrong:
+        repair = whole_repair(search, table.suspect.site, Edit(COST + cost, MISSING_LINE, kind=MISSING), change)
+        if repair is not None:
             return repair
     return None
 
@@ -366,6 +365,12 @@ def repair_of(search: Round, site: Site, edit: Edit, change: Change) -> Repair |
     line = next(part for part in change.replacement if part is not change.node)
     said = replace(edit, parts=(line,), statements=change.replacement)
     return Repair(site, said, change, edit.cost, search.wrong - left)
+
+
+def whole_repair(search: Round, site: Site, edit: Edit, change: Change) -> Repair | None:
+    """The same, where with it everything is right."""
+    found = repair_of(search, site, edit, change)
+    return found if found is not None and found.mends == search.wrong else None
 
 
 class Filling(Table):
@@ -413,12 +418,15 @@ class Filling(Table):
         """Numbers at hand times what was evaluated, where that moves the gradients as what is missing does."""
         suspect = self.suspect
         wanted = expected(suspect.made.values, suspect.shift, suspect.expected)
-        seen = np.eye(len(wanted)) if suspect.jacobian is None or suspect.is_repeated else suspect.jacobian
-        near = CLOSE * float(np.abs(seen @ wanted).max(initial=0.0))
+        jacobian = None if suspect.is_repeated else suspect.jacobian  # of several runs each is compared
+        missing = wanted if jacobian is None else jacobian @ wanted
+        near = CLOSE * float(np.abs(missing).max(initial=0.0))
         for trial in self.trials:
             own = np.concatenate(trial.values) if trial.values else np.zeros(0)
-            fitting = own.shape == wanted.shape
-            for factor in factors_between(seen @ wanted, seen @ own, near, self._factors) if fitting else ():
+            if own.shape != wanted.shape:
+                continue
+            moved = own if jacobian is None else jacobian @ own
+            for factor in factors_between(missing, moved, near, self._factors):
                 assert trial.edit.value is not None
                 made = factor.of(trial.edit.value)
                 value = made if factor.value > 0 else negated(made)

@@ -103,16 +103,19 @@ def is_called_alike(repair: Repair) -> bool:
     return any(one.lower() in other.lower() for one in {*old} - {*new} for other in {*new} - {*old})
 
 
+def of_unbound(search: Round) -> Repair | None:
+    """What repairs a name that nothing binds: another spelling of it, the line with which others bind it, else another
+    name."""
+    other = search.best(TIERS[:1])
+    other = other if other is not None and is_renamed(other) else None
+    return other if other is not None and is_called_alike(other) else of_line_elsewhere(search) or other
+
+
 def found_by(search: Round) -> Repair | None:
     """The repair that a round finds: what is likely first, and what is cheap to try. Where it is known which line is
     missing, what is rare is not tried."""
-    is_unbound = isinstance(search.localization.raised, NameError)  # another name may be meant
-    misspelled = search.best(TIERS[:1]) if is_unbound else None
-    misspelled = misspelled if misspelled is not None and is_renamed(misspelled) else None
-    found = misspelled if misspelled is not None and is_called_alike(misspelled) else None
-    if is_unbound and found is None:  # other functions of the file bind the name, and so should this one
-        found = of_line_elsewhere(search) or misspelled
-    found = found or of_omission(search)
+    is_unbound = isinstance(search.localization.raised, NameError)
+    found = (of_unbound(search) if is_unbound else None) or of_omission(search)
     found = found or of_promised_value(search)
     is_tried = found is None and is_left_out(search)
     if is_tried:

@@ -20,7 +20,7 @@ from einbackprop.core.collecting import grouped
 from einbackprop.core.nesting import attributes_of
 from einbackprop.core.records import dataclass
 from einbackprop.core.source import root_of
-from einbackprop.diagnosis.vocabulary.trees import OPERANDS, names_in, parsed
+from einbackprop.diagnosis.vocabulary.trees import OPERANDS, items_of, names_in, parsed
 from einbackprop.world.ownership import is_users_class, is_users_function
 
 MOST_ARRAYS, MOST_SIZES, MOST_FUNCTIONS, MOST_OBJECTS, MOST_SCALARS = 44, 20, 8, 10, 8
@@ -382,7 +382,7 @@ def inputs_of(code: ast.AST) -> dict[str, list[ast.expr]]:
     found = (node for node in ast.walk(code) if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call))
     pairs = ((target, given) for node in found for given in getattr(node.value, "args", ())
              if isinstance(given, ast.BinOp | ast.Call) and names_in(given)
-             for place in node.targets for target in (place.elts if isinstance(place, ast.Tuple) else [place]))
+             for place in node.targets for target in items_of(place))
     return grouped((ast.unparse(target), given) for target, given in pairs)
 
 
@@ -390,7 +390,7 @@ def inputs_of(code: ast.AST) -> dict[str, list[ast.expr]]:
 def windows_of(module: ast.Module) -> tuple[ast.expr, ...]:
     """The indices in a file of which a slice has a bound with a name, each once."""
     found = (node.slice for node in ast.walk(module) if isinstance(node, ast.Subscript))
-    parts = ((index, index.elts if isinstance(index, ast.Tuple) else [index]) for index in found)
+    parts = ((index, items_of(index)) for index in found)
     kept = (index for index, items in parts if any(isinstance(item, ast.Slice) and names_in(item) for item in items))
     return tuple({ast.unparse(index): index for index in kept}.values())
 

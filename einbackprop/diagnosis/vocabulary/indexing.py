@@ -18,11 +18,13 @@ from einbackprop.diagnosis.vocabulary.trees import (
     flipped,
     held_number,
     is_same,
+    items_of,
     names_in,
     negated,
     number,
     parsed,
     subscript,
+    swaps,
 )
 
 FEW = 8
@@ -64,7 +66,7 @@ def strided(expression: Expression) -> Iterator[Edit]:
     one that is too much.
     """
     for window in expression.places:
-        slices = [item for item in entries(window.node.slice) if isinstance(item, ast.Slice)] if isinstance(
+        slices = [item for item in items_of(window.node.slice) if isinstance(item, ast.Slice)] if isinstance(
             window.node, ast.Subscript) else []  # fmt: skip
         inside = {id(node) for item in slices for node in ast.walk(item)}
         begun = {ast.unparse(item.lower) for item in slices if item.lower and item.upper}
@@ -116,9 +118,7 @@ def other_index(expression: Expression) -> Iterator[Edit]:
         elif isinstance(place.node, ast.BinOp):
             yield from picked(expression, place)
         elif isinstance(place.node, ast.Tuple):
-            for one, two in combinations(range(len(place.node.elts)), 2):
-                items = [*place.node.elts]
-                items[one], items[two] = items[two], items[one]
+            for items, _ in swaps(place.node.elts):
                 new = ast.Tuple(items, ast.Load())
                 yield expression.edit(place, new, 1.4, "{} is needed", partial(subscript_text, place, new))
         elif isinstance(place.node, ast.Constant) and isinstance(place.node.value, str):
@@ -213,7 +213,7 @@ def other_slice(expression: Expression) -> Iterator[Edit]:
     """Another part of an axis: ``1:`` for ``:-1``; of several that have the same, too: ``p:-p, p:-p``."""
     for place in expression.places:
         node = place.node
-        items = entries(node.slice) if isinstance(node, ast.Subscript) else []
+        items = items_of(node.slice) if isinstance(node, ast.Subscript) else []
         for same in alike_slices(items):
             item = items[same[0]]
             # x[:] is x, and where a size has a name it is named
@@ -251,8 +251,8 @@ def other_window(expression: Expression) -> Iterator[Edit]:
     at_hand = {*expression.hand.sizes, *expression.hand.shapes}
     windows = [window for window in expression.hand.windows if names_in(window) <= at_hand]
     for place in expression.places:
-        items = entries(place.node.slice) if isinstance(place.node, ast.Subscript) else []
-        fitting = [window for window in windows if [*map(type, entries(window))] == [*map(type, items)]]
+        items = items_of(place.node.slice) if isinstance(place.node, ast.Subscript) else []
+        fitting = [window for window in windows if [*map(type, items_of(window))] == [*map(type, items)]]
         for rank, window in enumerate(fitting[:FEW]):
             new = subscript(place.node.value, window)
             yield expression.edit(place, new, 1.4 + NEAREST * rank, "{} is needed, not {}", new, place)
@@ -277,7 +277,7 @@ def paired(expression: Expression) -> Iterator[Edit]:
     """One entry of each row, ``p[np.arange(N), y]``, for the columns ``p[:, y]`` of all rows; or the other way round.
     """
     for place in expression.places:
-        items = entries(place.node.slice) if isinstance(place.node, ast.Subscript) else []
+        items = items_of(place.node.slice) if isinstance(place.node, ast.Subscript) else []
         labels = [item for item in items if ast.unparse(item) in expression.hand.labels]
         for at, item in enumerate(items if len(items) > 1 else ()):
             others: list[ast.expr] = []
@@ -297,7 +297,7 @@ def index_too_many(expression: Expression) -> Iterator[Edit]:
     for place in expression.places:
         node = place.node
         if isinstance(node, ast.Subscript) and held_key(node) is None:
-            is_axis = any(isinstance(item, ast.Constant) and item.value is None for item in entries(node.slice))
+            is_axis = any(isinstance(item, ast.Constant) and item.value is None for item in items_of(node.slice))
             words = "the axis in {} is too much" if is_axis else "all of {} is needed here"
             yield expression.edit(place, node.value, 1.0 if is_axis else 1.6, words, node if is_axis else node.value)
 
@@ -460,11 +460,6 @@ def subscript_text(place: Place, new: ast.expr) -> str:
         made = Place(outer.node, Place(above.node, None, "", None), outer.field, outer.index).put(made)
         outer = above
     return ast.unparse(made)
-
-
-def entries(index: ast.expr) -> list[ast.expr]:
-    """The indices of each axis."""
-    return [*index.elts] if isinstance(index, ast.Tuple) else [index]
 
 
 def joined(items: list[ast.expr]) -> ast.expr:

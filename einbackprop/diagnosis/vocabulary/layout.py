@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Iterator, Sequence
-from itertools import combinations, islice, permutations
+from itertools import combinations, islice, permutations, product
 
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kinds, Place
 from einbackprop.diagnosis.vocabulary.hand import NEAREST
@@ -20,6 +20,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
     number,
     parsed,
     subscript,
+    swaps,
 )
 
 COMMUTATIVE = frozenset(("maximum", "minimum", "add", "multiply", "fmax", "fmin", "logical_and", "logical_or", "equal"))
@@ -92,18 +93,14 @@ def reordered(expression: Expression) -> Iterator[Edit]:
             yield expression.edit(place, new, 1.4, "{} is needed, not {}", new, place)
     for place in expression.calls:
         node, called = place.node, expression.called(place.node)
-        for one, two in combinations(range(len(node.args)), 2):
-            args = [*node.args]
-            args[one], args[two] = args[two], args[one]
+        for args, apart in swaps(node.args):
             if called not in COMMUTATIVE and not any(isinstance(a, ast.Starred) for a in args):
                 new = ast.Call(node.func, args, node.keywords)
-                yield expression.edit(place, new, 1.1 + 0.2 * (two - one), "{} is needed", new)
+                yield expression.edit(place, new, 1.1 + 0.2 * apart, "{} is needed", new)
         for stacked in [node.args[0]] if called in STACKING and node.args else ():
-            for one, two in combinations(range(len(getattr(stacked, "elts", ()))), 2):
-                items = [*stacked.elts]
-                items[one], items[two] = items[two], items[one]
+            for items, apart in swaps(getattr(stacked, "elts", ())):
                 new = ast.Call(node.func, [altered(stacked, elts=items), *node.args[1:]], node.keywords)
-                yield expression.edit(place, new, 1.2 + 0.2 * (two - one), "{} is needed", new)
+                yield expression.edit(place, new, 1.2 + 0.2 * apart, "{} is needed", new)
         if called == "dot" and len(node.args) == 1 and not expression.is_numpy(node):
             new = ast.Call(attribute(node.args[0], "dot"), [node.func.value], [])
             yield expression.edit(place, new, 1.0, "{} is needed, not {}", new, place)
@@ -166,16 +163,17 @@ def matrix_factor_missing(expression: Expression) -> Iterator[Edit]:
     """A square matrix more before an operand or after it, as a graph's adjacency is: ``A @ d @ W`` for ``d @ W``."""
     products = [place.node for place in (*expression.products, *expression.calls)]
     like = next((node for node in products if matrix_sides(expression, node)), binary(number(1), "@", number(1)))
-    for place in expression.operands:
-        shape = expression.shape(place) or ()
-        for rank, (name, theirs) in enumerate(expression.hand.shapes.items() if len(shape) == 2 else ()):
-            if len({*theirs}) == 1 and len(theirs) == 2 and name != place.text:
-                for matrix, more in ((parsed(name), 0.0), (attribute(parsed(name), "T"), 0.1)):
-                    cost = 1.9 + more + NEAREST * rank
-                    for one, two in [(matrix, place.node)] * (theirs[-1] == shape[0]) + [(place.node, matrix)] * (
-                            theirs[0] == shape[-1]):  # fmt: skip
-                        new = matrix_product(like, one, two)
-                        yield expression.edit(place, new, cost, "{} is needed, not {}", new, place)
+    squares = [(rank, name, shape[0]) for rank, (name, shape) in enumerate(expression.hand.shapes.items())
+               if len(shape) == 2 and len({*shape}) == 1]  # fmt: skip
+    matrices = [place for place in expression.operands if len(expression.shape(place) or ()) == 2]
+    for place, (rank, name, size) in product(matrices, squares):
+        rows, columns = expression.shape(place) or (0, 0)
+        for matrix, more in ((parsed(name), 0.0), (attribute(parsed(name), "T"), 0.1)) if name != place.text else ():
+            before = [(matrix, place.node)] if size == rows else []
+            after = [(place.node, matrix)] if size == columns else []
+            for sides in before + after:
+                new = matrix_product(like, *sides)
+                yield expression.edit(place, new, 1.9 + more + NEAREST * rank, "{} is needed, not {}", new, place)
 
 
 def einsum_letters(expression: Expression) -> Iterator[Edit]:

@@ -13,6 +13,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
     call,
     held_number,
     is_same,
+    items_of,
     number,
     parsed,
     subscript,
@@ -150,7 +151,7 @@ def turned(axis: ast.expr | None) -> Iterator[ast.expr]:
 def is_turned(index: ast.expr) -> bool:
     """Whether an index turns an array round along one of its axes."""
     return any(isinstance(one, ast.Slice) and one.step is not None and held_number(one.step) == -1
-               for one in (index.elts if isinstance(index, ast.Tuple) else [index]))  # fmt: skip
+               for one in items_of(index))  # fmt: skip
 
 
 def sum_missing(expression: Expression) -> Iterator[Edit]:

@@ -7,6 +7,7 @@ import ast
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import combinations
 from typing import Any
 
 from einbackprop.core.source import parse_python
@@ -97,6 +98,19 @@ def multiplied(factor: ast.expr, node: ast.expr) -> ast.BinOp:
     if held_number(node) is not None and held_number(factor) is None:
         return binary(node, "*", factor)
     return binary(factor, "*", node)
+
+
+def items_of(node: ast.expr) -> list[ast.expr]:
+    """The items of a tuple, as of an index or of what is returned; what is none, by itself."""
+    return [*node.elts] if isinstance(node, ast.Tuple) else [node]
+
+
+def swaps(items: Sequence[ast.expr]) -> Iterator[tuple[list[ast.expr], int]]:
+    """Items with two of them in each other's place, and how far apart these are."""
+    for one, two in combinations(range(len(items)), 2):
+        changed = [*items]
+        changed[one], changed[two] = changed[two], changed[one]
+        yield changed, two - one
 
 
 def assignment(target: ast.expr, value: ast.expr) -> ast.Assign:
