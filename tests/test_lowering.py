@@ -15,7 +15,19 @@ from hypothesis import strategies as st
 
 from einbackprop.capture.tracer import trace
 from einbackprop.core import interpretation
-from einbackprop.core.program import Bracket, Contract, Dimension, Factor, Input, Map, Position, Program, Ref
+from einbackprop.core.program import (
+    Bracket,
+    Contract,
+    Dimension,
+    Extremum,
+    Factor,
+    Input,
+    Map,
+    Position,
+    Program,
+    Ref,
+    Sum,
+)
 from einbackprop.derivation.accumulation import value_and_vjp
 from einbackprop.errors import RangeError
 from einbackprop.plans import lowering, pointwise, reductions, regions, roles, workers
@@ -311,10 +323,25 @@ def test_a_gradient_in_blocks(drawn: Any, count: int) -> None:
         checked(value_and_vjp(program), arrays)
 
 
+ONE = Factor(Fraction(1))
+BROADCAST_AND_SCATTERED = Program(
+    (Input(Ref("x", "bcd"), "float64"),),
+    (
+        Extremum(Ref("m", "cd"), Ref("x", "bcd"), "max"),
+        Contract(Ref("s", "bc"), (Ref("x", "bcd"),)),
+        Sum(Ref("a", "bc"), ((ONE, Ref("x", "bbb")), (ONE, Ref("s", "bc")), (Factor(Fraction(0)), Ref("m", "bb")))),
+        Extremum(Ref("e", "c"), Ref("a", "bc"), "max"),
+        Contract(Ref("t"), (Ref("e", "b"),)),
+    ),
+    (Ref("t"),),
+    (Dimension("bcd", 1),),
+)
+"""A term of a sum that goes where labels say may lack letters of the sum: it is broadcast, and has no place in it."""
 POINTWISE = programs(scalar=True, largest=6, kinds=("contract", "sum", "map", "map", "extremum"))
 
 
 @given(POINTWISE, st.booleans(), st.integers(1, 3))
+@example((BROADCAST_AND_SCATTERED, [np.array([[[0.8]]])]), False, 1)
 def test_a_gradient_of_pointwise_functions_in_blocks(drawn: Any, reuse: bool, count: int) -> None:
     program, arrays = drawn
     with thresholds_of_one(count):

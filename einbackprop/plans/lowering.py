@@ -419,7 +419,10 @@ def is_late(equation: Equation, following: Equation, work: Workspace) -> TypeGua
     same = [ref for _, ref in following.terms if ref is not None and ref.name == name]
     whole = any(set(ref.indices) == set(following.out.indices) for ref in others)
     dtypes = {work.dtypes[name] for name in (following.out.name, *(ref.name for ref in others))}
-    return whole and len(same) == 1 and len(dtypes) == 1 and len(set(same[0].indices)) == len(same[0].indices)
+    if not whole or len(same) != 1 or len(dtypes) != 1:
+        return False
+    (term,) = same  # what lacks a letter of the sum is broadcast, and has no place in it
+    return picking.distinct(term) and set(term.indices) == set(following.out.indices)
 
 
 def update(work: Workspace, equation: Update) -> View:
