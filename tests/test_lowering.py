@@ -285,6 +285,27 @@ def test_arrays_may_lie_in_memory_as_they_like(drawn: Any, kinds: list[str]) -> 
     checked(program, [laid_out(a, kind) for a, kind in zip(arrays, kinds, strict=False)])
 
 
+@given(
+    st.tuples(*[st.integers(1, 6)] * 4),
+    st.sampled_from(["bbc", "cc", "c", "bc", "ci", "cj", "jj"]),
+    st.sampled_from(["", "b", "i", "bi", "c", "jb"]),
+    st.sampled_from([-1, 1, 2]),
+    st.integers(-2, 2),
+)
+@example((4, 3, 5, 2), "c", "b", 2, 0)
+def test_a_letter_of_two_brackets_stays_on_its_axis(
+    lengths: tuple[int, ...], read: str, out: str, step: int, start: int
+) -> None:
+    """``[c=j] [j=2b+i]``: j may be shorter than c, which is read at j, and than where 2b+i goes."""
+    sizes = dict(zip("bijc", lengths, strict=True))
+    place = Position(((Factor.of(step), "b"), (Factor.of(1), "i")), start)
+    brackets = (Bracket(Position.of("c"), "=", Position.of("j")), Bracket(Position.of("j"), "=", place))
+    equation = Contract(Ref("y", out), (Ref("x", read),), brackets)
+    dimensions = tuple(Dimension(letter, size) for letter, size in sizes.items())
+    program = Program((Input(Ref("x", read), "float64"),), (equation,), (Ref("y", out),), dimensions)
+    checked(program, [np.random.default_rng(0).normal(size=[sizes[i] for i in read])])
+
+
 AT_A_PLACE_THAT_IS_NOT_THERE = Program(
     (Input(Ref("x", "ii")),),
     (Contract(Ref("y"), (Ref("x", "ii"),), (Bracket(Position.of("i"), "=", Position(((Factor.of(2), "i"),))),)),),

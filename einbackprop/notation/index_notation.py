@@ -155,12 +155,14 @@ def with_positions(equation: Contract, view: View) -> tuple[Contract, View]:
     inside = {letter for ref in equation.operands for letter in view.unplaced(ref)}
     read = {letter for ref in equation.operands for letter in ref.indices} - inside
     brackets, positions = list(equation.brackets), dict(view.positions)
+    placed: set[str] = set()  # letters that positions are made of: these stay
     for bracket in equation.brackets:
-        others = {letter for other in brackets if other is not bracket for letter in other.letters}
+        others = placed | {letter for other in brackets if other is not bracket for letter in other.letters}
         for letter, position in bracket.solved():
             is_free = letter in read and letter not in others and letter not in equation.out.indices
             if is_free and bracket in brackets and not view.runs_past(position, letter):
                 brackets.remove(bracket)
+                placed |= set(position.letters)
                 terms = sorted(position.terms, key=lambda t: (t[0] == ONE, t[1] not in equation.out.indices))
                 positions[letter] = position_markup(replace(position, terms=tuple(terms)), view, letter)
     return replace(equation, brackets=tuple(brackets)), replace(view, positions=positions)

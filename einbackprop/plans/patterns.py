@@ -340,8 +340,8 @@ def at_positions(work: Workspace, out: View, forms: Sequence[Form], letters: str
 def padded(work: Workspace, reading: Reading, letter: str, before: int, after: int) -> Reading:
     """A copy with zeros around it along one letter."""
     alone = Form(((letter, 1),))
-    view = reading.view
     names = "".join(chr(0xF000 + n) for n in range(len(reading.axes)))
+    view = cut(reading, letter, work.sizes[letter], names)
     extra = {n: before + after for n, form in enumerate(reading.axes) if form == alone}
     root = work.assembly.root([k + extra.get(n, 0) for n, k in enumerate(view.array.shape)], view.dtype)
     root.last = work.at
@@ -352,6 +352,14 @@ def padded(work: Workspace, reading: Reading, letter: str, before: int, after: i
     work.assembly.emit("copy", "copyto({out}, {0})", view.named(names), out=centre)
     moved = Form(((letter, 1),), before)
     return Reading(out, tuple(moved if form == alone else form for form in reading.axes))
+
+
+def cut(reading: Reading, letter: str, length: int, names: str) -> View:
+    """The part of an array that a letter reads: it may stand, by another bracket, for a longer axis."""
+    alone = Form(((letter, 1),))
+    lengths = zip(reading.axes, reading.view.array.shape, strict=True)
+    shape = tuple(length if form == alone else k for form, k in lengths)
+    return reading.view.affine(names, shape, np.eye(len(names), dtype=int).tolist(), [0] * len(names))
 
 
 def gathered(work: Workspace, reading: Reading, letter: str, pick: Reading) -> Reading:
