@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -199,3 +200,38 @@ def test_a_number_that_counts_rounds_keeps_the_way_that_branches_went() -> None:
 
     program = eb.trace(mean_of_positive, np.array([1.0, -2.0, 3.0, 0.5]))
     assert any("x[i] > 0" in condition for condition in program.conditions)
+
+
+def lstm_in_buffers(x: Array, W: Array) -> Any:
+    n, d = x.shape
+    rows, gates, kept = np.zeros((n, 2 * d)), np.zeros((n, 4 * d)), np.zeros((n, 4 * d))
+    c, h = np.zeros((n, d)), np.zeros((n, d))
+    for t in range(n):
+        rows[t, :d] = x[t]
+        rows[t, d:] = h[t - 1] if t > 0 else np.zeros(d)
+        gates[t] = rows[t] @ W
+        kept[t, : 3 * d] = 1 / (1 + np.exp(-gates[t, : 3 * d]))
+        kept[t, 3 * d :] = np.tanh(gates[t, 3 * d :])
+        c[t] = kept[t, :d] * kept[t, 3 * d :]
+        if t > 0:
+            c[t] += kept[t, d : 2 * d] * c[t - 1]
+        h[t] = kept[t, 2 * d : 3 * d] * np.tanh(c[t])
+    return h.sum()
+
+
+def test_values_that_are_not_alike_are_not_compared_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many lines read the same values: what is found out of these for one is not found out anew for each."""
+    tried: Counter[Any] = Counter()
+    loops: list[stacking.Stacking] = []  # kept, so that no two have one id
+    own = stacking.Stacking._alike
+
+    def counted(self: stacking.Stacking, names: Any, letters: str) -> tuple[str, str]:
+        loops.append(self)
+        tried[id(self), letters, tuple(names.flat)] += 1
+        return own(self, names, letters)
+
+    monkeypatch.setattr(stacking.Stacking, "_alike", counted)
+    rng = np.random.default_rng(0)
+    eb.trace(lstm_in_buffers, rng.normal(size=(5, 3)), rng.normal(size=(6, 12)))
+    assert len(tried) > 20
+    assert max(tried.values()) <= 4  # 8 if each is compared for each of these lines

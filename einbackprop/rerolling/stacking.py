@@ -102,6 +102,8 @@ class Stacking:
     _open: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
     _before: tuple[dict[str, Any], ...] = ()
     _known: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = field(default_factory=dict)
+    _settled: int = 0  # how many values of rounds were known when nothing was open
+    _unlike: dict[tuple[str, tuple[str, ...]], int] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
     _numbers: dict[str, int] = field(default_factory=dict)
     _chained: dict[tuple[str, str], bool] = field(default_factory=dict)
@@ -146,9 +148,16 @@ class Stacking:
             self._remember()
             return self._open[key], letters
         if letters and key not in self._known:
-            known = self._carried(names, letters) if None not in key[1] else None
-            known = known or self._picked(names, letters) or self._made_elsewhere(names, letters)
-            self._known[key] = known or self._alike(names, letters)
+            self._settled = self._settled if self._open else len(self.entries)
+            if self._unlike.get(key) == self._settled:
+                raise NotAlikeError
+            try:
+                known = self._carried(names, letters) if None not in key[1] else None
+                known = known or self._picked(names, letters) or self._made_elsewhere(names, letters)
+                self._known[key] = known or self._alike(names, letters)
+            except NotAlikeError:  # though what is open was taken to be alike; so it stays until more is settled
+                self._unlike[key] = self._settled
+                raise
         name, used = self._known[key] if letters else (str(key[1][0]), "")
         self.grids[name] = self.grids.get(name, "") + whole
         return name, used
