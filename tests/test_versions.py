@@ -14,7 +14,7 @@ from einbackprop.core.source import parse_python
 from einbackprop.diagnosis.hooks import Hooker, Site
 from einbackprop.diagnosis.recording import Recording
 from einbackprop.diagnosis.versions import Change, Version, rebuilt
-from einbackprop.world import World
+from einbackprop.world import Raised, World
 
 # Statements of every kind: the body of `f(x)`, and what is bound there, in the order in which it is made
 
@@ -31,6 +31,8 @@ STATEMENTS = {
     "a dict": ("d = {'a': x, **{'b': 2 * x}}\nreturn d['a'] + d['b']", ["'a'", "", ""]),
     "several returned": ("return x, [x + 1, x], {'k': x}", None),
     "passed on": ("out = []\nout.append(x + 1)\nreturn out", ["", ""]),
+    "scattered": ("a = np.zeros(2)\nadd = np.add.at(a, [0, 0], x)\nnp.add.at(a, 1, x)\nreturn a", None),
+    "another at": ("class A:\n    def at(self, *v):\n        return sum(v)\nreturn A().at(x, 1, 2)", None),
     "by keyword": ("a = np.zeros(2)\nnp.add(x, 1, out=a)\nreturn a", None),
     "a walrus": ("y = (z := x + 1) * 2\nreturn y + z", ["y", ""]),
     "a condition": ("y = x if x > 0 else -x\nif y > 1:\n    y = y - 1\nelse:\n    y = y + 1\nreturn y", None),
@@ -291,3 +293,14 @@ def test_functions_of_a_class_that_is_copied_while_it_runs_have_their_own_code_a
     assert call(3.0) == 4.0
     codes = [fn.__code__ for fn in version.world.functions if isinstance(fn, FunctionType)]
     assert all("made" not in code.co_names for code in codes)
+
+
+@pytest.mark.parametrize("way", ["with hooks", "without"])
+@pytest.mark.parametrize("values", ["np.ones((1, 3))", "np.ones((2, 1, 3))"])
+def test_values_with_too_many_axes_are_not_scattered(way: str, values: str) -> None:
+    """NumPy may end the process where it is given these, and edits try many values."""
+    body = f"np.add.at(x, ([0, 1, 0], [1, 0, 1]), {values})\nreturn x"
+    version, call = versions(function_of(body, f"scattered_{way[:5].strip()}_{len(values)}"))
+    watched = version.watched_by(Recording()) if way == "with hooks" else version.running()
+    with watched, pytest.raises(Raised, match=r"values of \d axes do not go to entries of 1"):
+        call(np.zeros((2, 2)))

@@ -11,7 +11,8 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 from types import FrameType
 from typing import Any, Protocol
 
@@ -90,6 +91,16 @@ class Watcher(Protocol):
         """A statement made a value; what is returned stands in its place."""
 
 
+class Unwatched:
+    """Values stay what they are."""
+
+    sites: Collection[Site] | None = ()
+
+    def made(self, site: Site, value: Any, frame: FrameType) -> Any:
+        """The value itself."""
+        return value
+
+
 class Hooker(ast.NodeTransformer):
     """Puts hooks into one definition.
 
@@ -161,6 +172,7 @@ class Hooker(ast.NodeTransformer):
         """``grads.append(value)``, ``np.add.at(target, index, value)``: what is passed."""
         if isinstance(node.value, ast.Call):
             call = node.value
+            call.func = self._checked(call.func)
             call.args = [self._argument(part) for part in call.args]
             for keyword in call.keywords:
                 keyword.value = self._argument(keyword.value, keyword.arg or "")
@@ -170,7 +182,9 @@ class Hooker(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.Call:
         """``layer.backward(value)`` inside another expression: what is passed."""
         if self._is_of_library(node.func):
-            return self.generic_visit(node)  # type: ignore[return-value]
+            self.generic_visit(node)
+            node.func = self._checked(node.func)
+            return node
         node.func = self.visit(node.func)
         node.args = [self._argument(part, is_passed=True) for part in node.args]
         for keyword in node.keywords:
@@ -216,12 +230,22 @@ class Hooker(ast.NodeTransformer):
             Site(self._file, self._place, self._statement, own, self._function, self._inside, target, is_passed,
                  is_unwritten)
         )  # fmt: skip
-        # Python warns where a string is called, but not where a conditional expression is.
-        hook = ast.IfExp(ast.Constant(True), ast.Constant(MARK + "made"), ast.Constant(None))
-        made = ast.Call(hook, [ast.Constant(len(self.sites) - 1), self.visit(node)], [])
-        for part in (hook, *ast.walk(hook), made.args[0], made):
-            ast.copy_location(part, node)
-        return made
+        return hook_call("made", node, ast.Constant(len(self.sites) - 1), self.visit(node))
+
+    def _checked(self, function: ast.expr) -> ast.expr:
+        """``np.add.at`` with a check around it."""
+        is_scatter = isinstance(function, ast.Attribute) and function.attr == "at"
+        return hook_call("at", function, function) if is_scatter else function
+
+
+def hook_call(name: str, at: ast.expr, *arguments: ast.expr) -> ast.Call:
+    """A call of a hook, in the place of a node."""
+    # Python warns where a string is called, but not where a conditional expression is.
+    hook = ast.IfExp(ast.Constant(True), ast.Constant(MARK + name), ast.Constant(None))
+    made = ast.Call(hook, list(arguments), [])
+    for part in (*ast.walk(hook), made, *(one for one in arguments if isinstance(one, ast.Constant))):
+        ast.copy_location(part, at)
+    return made
 
 
 def library_of(tree: ast.Module) -> frozenset[str]:
@@ -265,3 +289,16 @@ class Hook:
         except Exception as error:
             self._failures.append(error)
             raise
+
+    def at(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """What is called as ``np.add.at`` is, with a check if it is a method of a ufunc."""
+        return partial(scattered, method) if isinstance(getattr(method, "__self__", None), np.ufunc) else method
+
+
+def scattered(method: Callable[..., Any], target: Any, index: Any, *values: Any) -> None:
+    """``np.add.at(target, index, values)``, where values with too many axes stop, as edits may give: NumPy (2.4) reads
+    memory there that is not theirs, and the process may end."""
+    given, there = map(np.ndim, (values[0], target[index])) if values else (0, 0)
+    if given > there:
+        raise ValueError(f"values of {given} axes do not go to entries of {there}")
+    method(target, index, *values)

@@ -25,7 +25,7 @@ from einbackprop.capture.observation import (
 )
 from einbackprop.core.records import dataclass
 from einbackprop.core.source import copied_tree, statements_of, statements_of_text
-from einbackprop.diagnosis.hooks import Hook, Hooker, Site, Watcher, library_of
+from einbackprop.diagnosis.hooks import Hook, Hooker, Site, Unwatched, Watcher, library_of
 from einbackprop.diagnosis.vocabulary.trees import altered
 from einbackprop.world import World
 from einbackprop.world.ownership import is_users
@@ -169,8 +169,12 @@ class Version:
         ValueError
             A part cannot stand where it is put, or needs other variables around it.
         """
-        with recoded(self.world, self._code):
-            yield
+        self._hooked.watchers.append(Unwatched())
+        try:
+            with recoded(self.world, self._code):
+                yield
+        finally:
+            self._hooked.watchers.pop()
 
     @contextlib.contextmanager
     def watched_by(self, watcher: Watcher) -> Iterator[None]:
@@ -187,6 +191,8 @@ class Version:
             raise failures[0]
 
     def _code(self, own: CodeType) -> CodeType:
+        if "at" in own.co_names:  # which has a check of what it is given in code with hooks
+            return self._hooked_code(own)
         definition = self._definition(own)
         if definition not in self.trees:
             return own
