@@ -3,7 +3,8 @@
 In goes the tree of a definition; out comes one in which ``d = W.T @ e`` is ``d = hook(7, W.T @ e)``. What is passed to
 a function that may be the user's has a hook as well, as ``e`` in ``d = layer.backward(e)``: what such a function does
 with it, and leaves in its attributes, is more than what it returns. What the hook does is up to a ``Watcher``: write
-the value down, put another in its place, or evaluate other expressions in the frame that stands there.
+the value down, put another in its place, or evaluate other expressions in the frame that stands there. ``np.add.at``
+has a check around it, since NumPy may end the process where an edit gives it values with too many axes.
 """
 
 from __future__ import annotations
@@ -238,13 +239,13 @@ class Hooker(ast.NodeTransformer):
         return hook_call("at", function, function) if is_scatter else function
 
 
-def hook_call(name: str, at: ast.expr, *arguments: ast.expr) -> ast.Call:
+def hook_call(name: str, place: ast.expr, *arguments: ast.expr) -> ast.Call:
     """A call of a hook, in the place of a node."""
     # Python warns where a string is called, but not where a conditional expression is.
     hook = ast.IfExp(ast.Constant(True), ast.Constant(MARK + name), ast.Constant(None))
     made = ast.Call(hook, list(arguments), [])
     for part in (*ast.walk(hook), made, *(one for one in arguments if isinstance(one, ast.Constant))):
-        ast.copy_location(part, at)
+        ast.copy_location(part, place)
     return made
 
 

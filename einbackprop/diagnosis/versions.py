@@ -169,26 +169,28 @@ class Version:
         ValueError
             A part cannot stand where it is put, or needs other variables around it.
         """
-        self._hooked.watchers.append(Unwatched())
-        try:
-            with recoded(self.world, self._code):
-                yield
-        finally:
-            self._hooked.watchers.pop()
+        with self._recoded(self._code, Unwatched()):
+            yield
 
     @contextlib.contextmanager
     def watched_by(self, watcher: Watcher) -> Iterator[None]:
         """The same, with hooks that ask a watcher what statements are to make; what it raises is raised at the end."""
-        watchers, failures = self._hooked.watchers, self._hooked.failures
-        watchers.append(watcher)
+        failures = self._hooked.failures
         failures.clear()
-        try:
-            with recoded(self.world, self._hooked_code):
-                yield
-        finally:
-            watchers.pop()
+        with self._recoded(self._hooked_code, watcher):
+            yield
         if failures:
             raise failures[0]
+
+    @contextlib.contextmanager
+    def _recoded(self, code: Callable[[CodeType], CodeType], watcher: Watcher) -> Iterator[None]:
+        """Give the functions other code for a while, whose hooks ask a watcher."""
+        self._hooked.watchers.append(watcher)
+        try:
+            with recoded(self.world, code):
+                yield
+        finally:
+            self._hooked.watchers.pop()
 
     def _code(self, own: CodeType) -> CodeType:
         if "at" in own.co_names:  # which has a check of what it is given in code with hooks

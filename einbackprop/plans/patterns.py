@@ -341,25 +341,20 @@ def padded(work: Workspace, reading: Reading, letter: str, before: int, after: i
     """A copy with zeros around it along one letter."""
     alone = Form(((letter, 1),))
     names = "".join(chr(0xF000 + n) for n in range(len(reading.axes)))
-    view = cut(reading, letter, work.sizes[letter], names)
+    steps = np.eye(len(names), dtype=int).tolist()
+    lengths = zip(reading.axes, reading.view.array.shape, strict=True)
+    # A letter may stand, by another bracket, for a longer axis, of which it reads a part.
+    shape = tuple(work.sizes[letter] if form == alone else k for form, k in lengths)
+    view = reading.view.affine(names, shape, steps, [0] * len(names))
     extra = {n: before + after for n, form in enumerate(reading.axes) if form == alone}
-    root = work.assembly.root([k + extra.get(n, 0) for n, k in enumerate(view.array.shape)], view.dtype)
+    root = work.assembly.root([k + extra.get(n, 0) for n, k in enumerate(shape)], view.dtype)
     root.last = work.at
     out = View.of(root, names)
     work.assembly.emit("fill", "{out}.fill(0)", out=out)
-    steps = np.eye(len(names), dtype=int).tolist()
-    centre = out.affine(names, view.array.shape, steps, [before if n in extra else 0 for n in range(len(names))])
-    work.assembly.emit("copy", "copyto({out}, {0})", view.named(names), out=centre)
+    centre = out.affine(names, shape, steps, [before if n in extra else 0 for n in range(len(names))])
+    work.assembly.emit("copy", "copyto({out}, {0})", view, out=centre)
     moved = Form(((letter, 1),), before)
     return Reading(out, tuple(moved if form == alone else form for form in reading.axes))
-
-
-def cut(reading: Reading, letter: str, length: int, names: str) -> View:
-    """The part of an array that a letter reads: it may stand, by another bracket, for a longer axis."""
-    alone = Form(((letter, 1),))
-    lengths = zip(reading.axes, reading.view.array.shape, strict=True)
-    shape = tuple(length if form == alone else k for form, k in lengths)
-    return reading.view.affine(names, shape, np.eye(len(names), dtype=int).tolist(), [0] * len(names))
 
 
 def gathered(work: Workspace, reading: Reading, letter: str, pick: Reading) -> Reading:

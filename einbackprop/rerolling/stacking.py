@@ -155,7 +155,7 @@ class Stacking:
                 known = self._carried(names, letters) if None not in key[1] else None
                 known = known or self._picked(names, letters) or self._made_elsewhere(names, letters)
                 self._known[key] = known or self._alike(names, letters)
-            except NotAlikeError:  # though what is open was taken to be alike; so it stays until more is settled
+            except NotAlikeError:  # although all that is open was taken to be alike: so it stays till more is known
                 self._unlike[key] = self._settled
                 raise
         name, used = self._known[key] if letters else (str(key[1][0]), "")
