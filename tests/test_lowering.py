@@ -293,6 +293,7 @@ def test_arrays_may_lie_in_memory_as_they_like(drawn: Any, kinds: list[str]) -> 
     st.integers(-2, 2),
 )
 @example((4, 3, 5, 2), "c", "b", 2, 0)
+@example((2, 2, 4, 4), "cj", "b", 2, 0)
 def test_a_letter_of_two_brackets_stays_on_its_axis(
     lengths: tuple[int, ...], read: str, out: str, step: int, start: int
 ) -> None:

@@ -102,8 +102,7 @@ class Stacking:
     _open: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
     _before: tuple[dict[str, Any], ...] = ()
     _known: dict[tuple[str, tuple[str, ...]], tuple[str, str]] = field(default_factory=dict)
-    _settled: int = 0  # how many values of rounds were known when nothing was open
-    _unlike: dict[tuple[str, tuple[str, ...]], int] = field(default_factory=dict)
+    _unlike: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
     _taken: set[str] = field(default_factory=set)
     _numbers: dict[str, int] = field(default_factory=dict)
     _chained: dict[tuple[str, str], bool] = field(default_factory=dict)
@@ -148,15 +147,14 @@ class Stacking:
             self._remember()
             return self._open[key], letters
         if letters and key not in self._known:
-            self._settled = self._settled if self._open else len(self.entries)
-            if self._unlike.get(key) == self._settled:
+            if key in self._unlike:
                 raise NotAlikeError
             try:
                 known = self._carried(names, letters) if None not in key[1] else None
                 known = known or self._picked(names, letters) or self._made_elsewhere(names, letters)
                 self._known[key] = known or self._alike(names, letters)
-            except NotAlikeError:  # although all that is open was taken to be alike: so it stays till more is known
-                self._unlike[key] = self._settled
+            except NotAlikeError:  # although all that is open was taken to be alike
+                self._unlike.add(key)
                 raise
         name, used = self._known[key] if letters else (str(key[1][0]), "")
         self.grids[name] = self.grids.get(name, "") + whole
