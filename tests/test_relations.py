@@ -214,3 +214,10 @@ def test_one_factor_that_one_line_mends_is_a_mistake(tmp_path: Path) -> None:
 ])  # fmt: skip
 def test_a_line_without_a_part_of_it(code: str, write: str, expected: bool) -> None:
     assert leaves_out(code, write) == expected
+
+
+@pytest.mark.parametrize("term", ["0.01 * W ** 5", "0.01 * W ** 7", "0.01 * np.sin(W) ** 5"])
+def test_a_wrong_term_of_higher_order_is_no_clipping(term: str) -> None:
+    """At small values it is beyond what can be told from nothing, and it is wrong there all the same."""
+    (found,) = eb.check(loss, without_source(f"gradient + {term}"), *arrays(2)).gradients
+    assert found.verdict == "wrong"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
+from functools import partial
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -18,7 +19,7 @@ from einbackprop.checking.verdicts import Facts, Finding
 from einbackprop.core.nesting import Path, duplicate, get, leaves, rebuild
 from einbackprop.core.records import dataclass
 from einbackprop.errors import ScriptError
-from einbackprop.world import Raised, Runner
+from einbackprop.world import Raised, Runner, numbers_read
 
 
 @dataclass
@@ -29,7 +30,8 @@ class User:
     inside the loss; none, once nothing of them was seen at a draw. `chance` says that the gradients answer differently
     from the same random state too, so that their rounding cannot be measured. `survived` says that the complex step
     survived the loss at a state that was compared. `unfit` has the facts about gradients that cannot be compared: one
-    that is missing, or of a wrong shape. `references` are those of the loss at states that were compared.
+    that is missing, or of a wrong shape. `references` are those of the loss at states that were compared. `numbers` are
+    whole numbers that the two read by name: sizes like them must stay.
     """
 
     loss: Runner
@@ -46,6 +48,7 @@ class User:
     unfit: dict[str, Facts] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
+    numbers: frozenset[int] = frozenset()
     _names: dict[int, naming.Names | None] = field(default_factory=dict)
 
     def returned(
@@ -136,10 +139,10 @@ def rehearse(
     ScriptError
         If a function raises, or the loss is no number.
     """
-    first_loss = called(loss, state, "the loss")
+    first_loss, by_loss = numbers_read(partial(called, loss, state, "the loss"))
     number(first_loss)
     second_loss = called(loss.goes_on, state, "the loss")  # at once: its random numbers follow those of the first run
-    result = called(gradients, state, "the gradients")
+    result, by_gradients = numbers_read(partial(called, gradients, state, "the gradients"))
     is_named = len(targets) == 1 and naming.returned(source, 1) is not None
     if result is None and not is_named:  # one that has a name is missing, and can be looked for
         raise ScriptError("the gradients are None: are they returned?")
@@ -148,7 +151,8 @@ def rehearse(
         raise ScriptError(f"the gradients must be arrays, or lists, tuples or dicts of them, but they are {what}")
     again = called(gradients.goes_on, state, "the gradients")
     narrow = (SINGLE, HALF) if mentions_half(loss.world.functions) else (SINGLE,)
-    user = User(loss, gradients, source, targets, narrow=narrow, narrow_loss=narrow)
+    user = User(loss, gradients, source, targets, narrow=narrow, narrow_loss=narrow,
+                numbers=by_loss | by_gradients)  # fmt: skip
     if like is not None:
         user.narrow, user.narrow_loss, user.survived = like.narrow, like.narrow_loss, like.survived
         user.samples = like.samples

@@ -1,7 +1,8 @@
 """The check at sizes of our own, all different: what is right only where two sizes happen to be equal is wrong.
 
 The letters of a traced loss say which axes of which arrays are one dimension, so that all of them can be given another
-size together. Sizes that stand in the code as numbers, and those of data that have a meaning, stay.
+size together. Sizes that stand in the code as numbers, or that it reads by name, and those of data that have a meaning,
+stay.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -48,8 +49,11 @@ def is_of_samples(letter: str, program: Program) -> bool:
     return bool(program.samples) and program.samples in program.dimension(letter).letters
 
 
-def free_dimensions(program: Program, arrays: Sequence[Array], parameters: Collection[str]) -> set[str]:
-    """The first letters of the dimensions that may have any size.
+def free_dimensions(
+    program: Program, arrays: Sequence[Array], parameters: Collection[str], fixed: Collection[int] = ()
+) -> set[str]:
+    """The first letters of the dimensions that may have any size: not those that are ``fixed``, which the code reads
+    as numbers.
 
     A single unit stays single: ``np.mean`` over one output is right without a sum over outputs. A batch of one does
     not: it hides a mistake.
@@ -61,7 +65,7 @@ def free_dimensions(program: Program, arrays: Sequence[Array], parameters: Colle
         if isinstance(equation, Opaque):
             tied |= {i for ref in (equation.out, *operands(equation)) for i in ref.indices}
         tied |= {i for ref in operands(equation) if ref.name in program.constants for i in ref.indices}
-    written = sizes_written(program)
+    written = sizes_written(program).union(fixed)
     tied |= {i for d in program.dimensions if d.size in written for i in d.letters}
     for declared, array in zip(program.inputs, arrays, strict=True):
         own = declared.ref.name in parameters
@@ -140,7 +144,9 @@ Sizes = dict[str, int]
 Place = Callable[[Input], Path]
 
 
-def other_sizes(program: Program, arrays: list[Any], parameters: Collection[str]) -> Sizes | None:
+def other_sizes(
+    program: Program, arrays: list[Any], parameters: Collection[str], fixed: Collection[int] = ()
+) -> Sizes | None:
     """Sizes of our own, all different; None where the user's have nothing in common.
 
     Parameters
@@ -151,11 +157,13 @@ def other_sizes(program: Program, arrays: list[Any], parameters: Collection[str]
         The inputs of the program.
     parameters : collection of str
         The inputs that gradients are taken of.
+    fixed : collection of int
+        Sizes that stay.
     """
     own = [d.size for d in program.dimensions]
     if len(set(own)) == len(own) and 1 not in own:
         return None
-    sizes = distinct_sizes(program, free_dimensions(program, arrays, parameters))
+    sizes = distinct_sizes(program, free_dimensions(program, arrays, parameters, fixed))
     return sizes if sizes != program.sizes else None
 
 
@@ -323,7 +331,9 @@ def look(problem: Problem, trial: Trial, program: Program | None, seed: int) -> 
     def try_all() -> bool:
         if shorter and not right:
             return True
-        for sizes, other in problems_elsewhere(problem, trial.state, program, set(names), seed):
+        for sizes, other in problems_elsewhere(
+            problem, trial.state, program, set(names), seed, trial.user.numbers
+        ):
             there = _tried(other, trial.user, seed)
             if there is not None and there.user.random:
                 break
@@ -358,7 +368,7 @@ def _where_tied(
     scaled = multiples(there, np.random.default_rng(seed)) & {*there.wrong}
     own = {target.path for target in trial.targets if target.name in scaled}
     inside = {program.dimension(i).letters[0] for d in program.inputs if problem.place(d) in own for i in d.ref.indices}
-    free = free_dimensions(program, arrays, parameters)
+    free = free_dimensions(program, arrays, parameters, trial.user.numbers)
     for tied, named, names in ((of_data, of_data, {*there.wrong}), (of_layers, inside, scaled)):
         groups = grouped((d.size, d.letters[0]) for d in program.dimensions if d.letters[0] in named and d.size > 1)
         equal = ["=".join(letters) for letters in groups.values() if len(letters) > 1]
@@ -388,12 +398,12 @@ def _tried(problem: Problem, user: User, seed: int) -> Trial | None:
 
 
 def small_states(
-    problem: Problem, state: Any, program: Program, paths: set[tuple[object, ...]], seed: int
+    problem: Problem, state: Any, program: Program, paths: set[tuple[object, ...]], seed: int, fixed: Collection[int]
 ) -> Iterator[Any]:
     """Two states at the smallest sizes that are all different, as far as the code leaves sizes free."""
     arrays = [np.asarray(get(state, problem.place(declared))) for declared in program.inputs]
     parameters = {d.ref.name for d in program.inputs if problem.place(d) in paths}
-    sizes = distinct_sizes(program, free_dimensions(program, arrays, parameters))
+    sizes = distinct_sizes(program, free_dimensions(program, arrays, parameters, fixed))
     rng = np.random.default_rng(seed)
     for _ in range(2):
         made = resized(state, program, problem.place, sizes, parameters, rng)
@@ -402,9 +412,11 @@ def small_states(
 
 
 def problems_elsewhere(
-    problem: Problem, state: Any, program: Program | None, paths: set[tuple[object, ...]], seed: int
-) -> Iterator[tuple[str, Problem]]:
-    """The problem at other sizes: those that the user's own code can make, or else those of the letters."""
+    problem: Problem, state: Any, program: Program | None, paths: set[tuple[object, ...]], seed: int,
+    fixed: Collection[int],
+) -> Iterator[tuple[str, Problem]]:  # fmt: skip
+    """The problem at other sizes: those that the user's own code can make, or else those of the letters, but for the
+    ``fixed`` ones."""
     if problem.elsewhere is not None:
         yield from problem.elsewhere()
         return
@@ -414,7 +426,7 @@ def problems_elsewhere(
     if sum(array.size for array in arrays) > LARGEST:
         return
     parameters = {d.ref.name for d in program.inputs if problem.place(d) in paths}
-    sizes = other_sizes(program, arrays, parameters)
+    sizes = other_sizes(program, arrays, parameters, fixed)
     if sizes is not None:
         state = resized(state, program, problem.place, sizes, parameters, np.random.default_rng(seed))
         if state is not None:

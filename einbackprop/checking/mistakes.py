@@ -112,15 +112,17 @@ def case_of(
     """Wrong gradients as a case for the diagnosis; ``larger`` are more states at which a repair must hold, and so are
     those at other sizes, of the program with its loops ``folded`` where that is given: others than run at these.
     """
-    others = islice(problems_elsewhere(problem, trial.state, folded or program, set(paths), seed), 1)
+    numbers = trial.user.numbers
+    others = islice(problems_elsewhere(problem, trial.state, folded or program, set(paths), seed, numbers), 1)
     here = problem.gradients.world
     states_there = [moved(Drawing.copied(drawn(other, seed)), other.gradients.world, here) for _, other in others]
     elsewhere = [*states_there, *larger]
-    fixed = set() if program is None else sizes_written(program) - {2}  # a 2 is seldom a size
+    written = set() if program is None else sizes_written(program)
+    fixed = (written | numbers) - {2}  # a 2 is seldom a size
     grown = (*larger_states(trial.user, states[0], elsewhere, set(paths), fixed, seed),
              *with_other_numbers(states[0], seed))  # fmt: skip
     if program is not None and sum(int(np.prod(target.shape)) for target in trial.targets) > MANY:
-        small = small_states(problem, trial.state, program, set(paths), seed)
+        small = small_states(problem, trial.state, program, set(paths), seed, numbers)
         # an object may keep a size as a number, and the gradients read it where the loss does not
         needed = [run for run in (trial.user.loss, trial.user.gradients) if runs(run, trial.state)]
         states = [state for state in small if all(runs(run, state) for run in needed)] or states

@@ -30,6 +30,12 @@ ENTRIES, FEWEST = 16, 4
 """Entries of a gradient that are looked at one by one, and of how many something is said."""
 SMALL = 2.0**-5
 """By how much what gradients are of is made smaller than it was drawn."""
+STEPS = [SMALL * 2.0 ** (n / 2) for n in range(8)]
+"""Scales at which is looked at how what a gradient is off by grows."""
+SEEN, LARGE = 1e-11, 0.1
+"""From where on, and up to where, that is neither rounding nor as large as the gradient itself."""
+EVEN = 0.2
+"""By how much the order of a power may differ from one pair of scales to the next."""
 
 
 def relations(trial: Trial, rng: np.random.Generator) -> dict[str, Relation]:
@@ -48,12 +54,41 @@ def multiples(trial: Trial, rng: np.random.Generator) -> set[str]:
 def right_when_small(trial: Trial, rng: np.random.Generator) -> set[str]:
     """The gradients that are the loss's, but for what a guard may change, where what they are of is small: at larger
     values something else acts, such as clipping, or a guard where the loss saturates.
+
+    What vanishes as a power of the scale is a wrong term of higher order than the gradient, and nothing that acts at
+    large values alone: it is there at all of them.
     """
     paths = tuple(target.path for target in trial.targets)
-    states = [at_scale(one.state, paths, SMALL) for one in _last_references(trial)]
-    there = (Reference(trial.user.loss, state, paths, rng) for state in states)
-    slopes = _slopes_of_all(trial, list(there), rng)
-    return {name for name, known in slopes.items() if _fitted(known) == Relation(1.0)}
+    states = [one.state for one in _last_references(trial)]
+
+    def slopes_at(scale: float) -> dict[str, list[Slopes]]:
+        drawn = np.random.default_rng(seed)  # the same directions at all scales
+        there = [Reference(trial.user.loss, at_scale(state, paths, scale), paths, drawn) for state in states]
+        return _slopes_of_all(trial, there, drawn)
+
+    seed = int(rng.integers(2**32))
+    found = {name for name, known in slopes_at(SMALL).items() if _fitted(known) == Relation(1.0)}
+    known = [slopes_at(scale) for scale in STEPS] if found else []
+    return {name for name in found if not is_power([_off(slopes[name]) for slopes in known])}
+
+
+def _off(slopes: Sequence[Slopes]) -> float:
+    """How far a gradient is off in the drawn directions, relative to the largest slope."""
+    scale = max(abs(one.loss) for one in slopes)
+    return max(abs(one.said - one.loss) for one in slopes) / scale if scale else 0.0
+
+
+def is_power(off: Sequence[float]) -> bool:
+    """Whether what is found at scales that grow by one factor grows as a power of them, faster than the scale itself,
+    between what rounding is and what is large.
+
+    >>> scales = 2.0 ** np.arange(-5, 0)
+    >>> is_power(1e-2 * scales**4), is_power(1e-8 * np.exp(9 * scales)), is_power([0, 0, 0, 0.3, 0.5])
+    (True, False, False)
+    """
+    seen = [(a, b, c) for a, b, c in zip(off, off[1:], off[2:], strict=False) if a > SEEN and c < LARGE]
+    orders = [(np.log2(b / a), np.log2(c / b)) for a, b, c in seen if b and c]
+    return any(first > 0.5 and abs(second / first - 1) < EVEN for first, second in orders)
 
 
 def is_mostly_right(trial: Trial, rng: np.random.Generator) -> bool:

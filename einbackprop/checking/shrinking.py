@@ -92,12 +92,15 @@ def shrunk(
     if not (lists or is_large(cost, entries)) or share_memory(trial.state, dead):
         return None
     sizes: dict[int, int] = {}
-    for size in sorted({n for _, leaf in arrays_of(trial.state) for n in leaf.shape}, reverse=True):
-        for tried in smaller(size, {n for _, leaf in arrays_of(trial.state) for n in leaf.shape}, sizes):
-            if not is_large(cost, entries) or tried.keys() & {*fixed}:
+    present = sorted({n for _, leaf in arrays_of(trial.state) for n in leaf.shape}, reverse=True)
+    ways = ((size, kept) for kept in ({*fixed} | trial.user.numbers, {*fixed}) for size in present)
+    for size, kept in ways:  # those that the code reads as numbers, which do not follow, if others are not enough
+        for tried in smaller(size, {*present}, sizes):
+            if not is_large(cost, entries) or tried.keys() & kept:
                 continue
             found = cost_at(trial, resized(trial.state, tried), dead)
-            if found is not None and found < cost:
+            is_number = any(n in trial.user.numbers for n in tried.keys() - sizes.keys())
+            if found is not None and found < cost and (not is_number or helps(found, cost, entries)):
                 sizes, cost = tried, found
                 break
     found_at = at_sizes(problem, trial, sizes, dead) if sizes or lists else None
@@ -224,6 +227,11 @@ def statements_run(trial: Trial) -> int:
 def is_large(cost: tuple[int, int], entries: int) -> bool:
     """Whether there are so many statements, or more entries than some, that they take long to read."""
     return cost[0] > STATEMENTS or cost[1] > entries
+
+
+def helps(found: tuple[int, int], cost: tuple[int, int], entries: int) -> bool:
+    """Whether a cost is less in what there is too much of."""
+    return (cost[0] > STATEMENTS and found[0] < cost[0]) or (cost[1] > entries and found[1] < cost[1])
 
 
 def cost_at(trial: Trial, state: Any, dead: Sequence[Path] = ()) -> tuple[int, int] | None:
