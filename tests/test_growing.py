@@ -87,12 +87,29 @@ class Sized:
         except ValueError as error:
             raise Raised(error) from None
 
+    gradients = loss
+
 
 class Summed:
-    """A user whose loss takes any sizes."""
+    """A user whose functions take any sizes."""
 
     def loss(self, state: Any) -> float:
-        return float(state["x"].sum())
+        return float(state["x"].sum() + np.sum(state.get("more", 0.0)))
+
+    gradients = loss
+
+
+class Labelled:
+    """A user with a label for each column but the last, and rows that a mask says are there."""
+
+    def loss(self, state: Any) -> float:
+        p, labels, mask, hot = state["p"], state["labels"], state["mask"], state["hot"]
+        try:
+            return float(sum(p[0, u] * (1 + labels[u]) for u in range(p.shape[1] - 1)) + np.sum(mask * p[:, 0] * hot.T))
+        except (IndexError, ValueError) as error:
+            raise Raised(error) from None
+
+    gradients = loss
 
 
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(0, 2), st.integers(0, 2))
@@ -126,6 +143,18 @@ def test_what_no_numbers_are_drawn_for_stays() -> None:
     (found,) = larger_states(user, state, [other], {("x",)}, (), 0)
     assert {name: array.shape for name, array in found.items()} == {
         "x": (3, 4), "words": (2,), "nothing": (0, 3), "more": (4,)}  # fmt: skip
+
+
+def test_what_is_read_with_another_grows_with_it_and_masked_rows_stay_so() -> None:
+    """Labels alone may be more: nothing reads them."""
+    hot = np.eye(3)[[0, 1, 2, 1]] * [[1], [1], [0], [1]]
+    state = {"p": RNG.normal(size=(4, 6)), "labels": np.array([1, 0, 2, 1, 1]), "mask": hot.sum(axis=1), "hot": hot}
+    user: Any = Labelled()
+    found = list(larger_states(user, state, (), {("p",)}, (), 0))
+    assert {other["p"].shape[1] - len(other["labels"]) for other in found} == {1}
+    assert any(len(other["mask"]) > 4 for other in found)
+    for other in found:
+        assert (other["hot"].sum(axis=1) == other["mask"]).all()
 
 
 def test_what_fits_no_other_sizes_does_not_grow() -> None:

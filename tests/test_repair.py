@@ -20,6 +20,7 @@ from sampling import THOROUGH, some
 from einbackprop import check
 from einbackprop.checking.reports import Report
 from einbackprop.checking.verdicts import Finding
+from einbackprop.diagnosis import repair
 from einbackprop.diagnosis.cases import Case, Diagnosis
 from einbackprop.diagnosis.double import of_two
 from einbackprop.diagnosis.experiments import EndlessError, limited
@@ -1700,14 +1701,14 @@ def test_an_edit_that_changes_what_is_computed_beside_costs_more(monkeypatch: py
         tables, strains = {table.suspect.site.statement.lineno: table for table in search.alone}, []
         for target, text in edits.items():
             edit = Edit(1.0, "", ast.parse(text, mode="eval").body)
-            repair = search.edited(tables[line_of(CURVED, f"        {target} = ")], edit, search.wrong)
-            version = search.version.changed([repair.change])
+            edited = search.edited(tables[line_of(CURVED, f"        {target} = ")], edit, search.wrong)
+            version = search.version.changed([edited.change])
             assert search.judge.works(version)
-            strains.append(search.likelihood.strain(repair, version, search.broken))
+            strains.append(search.likelihood.strain(edited, version, search.broken))
         assert strains[0] - strains[1] == pytest.approx(ASIDE)
-        search._rivals, dearer = 0, replace(repair, cost=9.0)  # those that fit by their values are not counted
-        assert search._likelier([repair], dearer) is dearer
-        assert search._likelier([repair], dearer, is_known=True) is not dearer
+        search._rivals, dearer = 0, replace(edited, cost=9.0)  # those that fit by their values are not counted
+        assert search._likelier([edited], dearer) is dearer
+        assert search._likelier([edited], dearer, is_known=True) is not dearer
 
     rng, events = np.random.default_rng(0), np.array([[1, 0, 1, 0, 1], [0, 1, 0, 1, 1]], bool)
     arguments = [rng.normal(size=3), rng.normal(size=(5, 3)), events]
@@ -1804,3 +1805,73 @@ def test_a_line_that_hands_on_to_the_next_round_is_put_back(monkeypatch: pytest.
     assert finding.message == "a line is missing: dc[t - 1] += dc[t] * f[t]."
     mended = module_of(with_writes(text, [finding]), "buffers")
     assert check(mended.loss, mended.gradients, *arguments, wrt=(0, 1, 2))
+
+
+ALIGNED = """\
+import numpy as np
+
+BLANK = 0
+
+
+def forward(p, labels):
+    T, U, _ = p.shape
+    a = np.full((T, U), -np.inf)
+    a[0, 0] = 0.0
+    for t in range(T):
+        for u in range(U):
+            if t > 0:
+                a[t, u] = np.logaddexp(a[t, u], a[t - 1, u] + p[t - 1, u, BLANK])
+            if u > 0:
+                a[t, u] = np.logaddexp(a[t, u], a[t, u - 1] + p[t, u - 1, labels[u - 1]])
+    return a, a[T - 1, U - 1] + p[T - 1, U - 1, BLANK]
+
+
+def loss(p, labels):
+    return -forward(p, labels)[1]
+
+
+def gradients(p, labels):
+    T, U, _ = p.shape
+    a, total = forward(p, labels)
+    b = np.zeros((T, U))
+    b[T - 1, U - 1] = p[T - 1, U - 1, BLANK]
+    for t in reversed(range(T - 1)):
+        b[t, U - 1] = b[t + 1, U - 1] + p[t, U - 1, BLANK]
+    for u in reversed(range(U - 1)):
+        b[T - 1, u] = b[T - 1, u + 1] + p[T - 1, u, labels[u]]
+    for t in reversed(range(T - 1)):
+        for u in reversed(range(U - 1)):
+            b[t, u] = np.logaddexp(b[t + 1, u] + p[t, u, BLANK], b[t, u + 1] + p[t, u, labels[u]])
+    d = np.full(p.shape, -np.inf)
+    d[T - 1, U - 1, BLANK] = a[T - 1, U - 1]
+    d[:T - 1, :, BLANK] = a[:T - 1, :] + b[1:, :]
+    for u, k in enumerate(labels):
+        d[:, u, k] = a[:, u] + b[:, u + 1]
+    return -np.exp(d + p - total)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("right", "wrong"), [
+    ("b[T - 1, u + 1] + p[T - 1, u, labels[u]]", "b[T - 1, u + 1] + p[T - 1, u, BLANK]"),
+    ("a[:, u] + b[:, u + 1]", "a[:, u] + b[:, u]"),
+], ids=["as in other lines", "to the last label"])  # fmt: skip
+def test_an_index_of_what_is_no_cotangent_is_repaired(right: str, wrong: str) -> None:
+    """Sums over alignments, in logarithms: what is made before the last line is the gradient of nothing."""
+    assert ALIGNED.count(right) == 1
+    module = module_of(ALIGNED.replace(right, wrong), f"aligned_{len(wrong)}")
+    rng = np.random.default_rng(0)
+    (finding,) = check(module.loss, module.gradients, rng.normal(size=(5, 4, 4)), np.array([2, 1, 3])).findings
+    assert right in finding.write
+    assert "not at others" not in finding.message
+
+
+@pytest.mark.long
+def test_of_values_put_into_runs_the_likeliest_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wrong statement is the last of several whose values cannot be judged alone: those before it took all runs."""
+    monkeypatch.setattr(repair, "WHOLE", 1000)
+    right = "a[:T - 1, :] + b[1:, :]"
+    module = module_of(ALIGNED.replace(right, "a[:T - 1, :] + b[:T - 1, :]"), "aligned_slices")
+    rng = np.random.default_rng(0)
+    (finding,) = check(module.loss, module.gradients, rng.normal(size=(5, 4, 4)), np.array([2, 1, 3])).findings
+    assert right in finding.write

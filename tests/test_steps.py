@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from einbackprop.checking.elsewhere import redrawn
+from einbackprop.checking.elsewhere import repeated
 from einbackprop.shell.execution import execute_what_can
 from einbackprop.shell.proposals.definitions import script_of
 from einbackprop.shell.proposals.flattened import rounds
@@ -192,7 +192,7 @@ def test_rows_of_a_permutation_stay_one_hot_for_each_sample(size: int, others: i
     """Both axes of it look one-hot; classes are what counts no samples."""
     rng = np.random.default_rng(seed)
     shape = (others, size) if samples == 0 else (size, others)
-    made = redrawn(np.eye(size)[rng.permutation(size)], shape, rng, [samples])
+    made = repeated(np.eye(size)[rng.permutation(size)], shape, rng, [samples])
     assert (made.sum(axis=1 - samples) == 1).all()
 
 

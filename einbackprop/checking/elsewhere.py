@@ -200,21 +200,36 @@ def data_like(own: Array, shape: tuple[int, ...], rng: np.random.Generator, samp
     ``samples`` are the axes that count samples, where these are known.
     """
     if own.dtype.kind not in "fc":
-        return redrawn(own, shape, rng, samples)
+        return repeated(own, shape, rng, samples)
     kept = role(own)
     if kept.kind == "kept" and own.size and np.ptp(own) > 0:
-        return redrawn(own, shape, rng, samples)
+        return repeated(own, shape, rng, samples)
     return draw(np.ones(shape), Role("real") if kept.kind == "kept" else kept, rng)
 
 
-def redrawn(plain: Array, shape: tuple[int, ...], rng: np.random.Generator, samples: Sequence[int] = ()) -> Array:
-    """Whole numbers of another shape: one-hot rows stay one-hot, masks stay masks."""
+def repeated(plain: Array, shape: tuple[int, ...], rng: np.random.Generator, samples: Sequence[int] = ()) -> Array:
+    """Whole numbers of another shape: entries come again along each axis, in one order in all arrays, so that what one
+    of them masks is masked in the others still.
+
+    Where there is at most one 1 along an axis, as in one-hot rows, so there is, one of its own for each where there was
+    a single row.
+    """
     # of a permutation both axes are one-hot: classes are what counts no samples, and stand last by custom
-    for axis in sorted(range(plain.ndim), key=lambda axis: (axis in samples, -axis)):
-        if set(np.unique(plain)) == {0.0, 1.0} and np.all(plain.sum(axis=axis) == 1):
-            hot = rng.integers(0, shape[axis], [n for i, n in enumerate(shape) if i != axis])
-            return np.moveaxis(np.eye(shape[axis])[hot], -1, axis)
-    return rng.choice(plain.ravel(), shape)
+    order = sorted(range(plain.ndim), key=lambda axis: (axis in samples, -axis))
+    is_mask = set(np.unique(plain)) == {0.0, 1.0}
+    hot = next((axis for axis in order if is_mask and plain.sum(axis=axis).max() == 1), None)
+    single = any(old == 1 < new for axis, (old, new) in enumerate(zip(plain.shape, shape, strict=True)) if axis != hot)
+    if single and hot is None:
+        return rng.choice(plain.ravel(), shape)
+    found = plain
+    for axis, size in enumerate(shape):
+        if axis != hot:
+            found = np.take(found, np.arange(size) % found.shape[axis], axis)
+    if hot is None:
+        return found
+    place = found.argmax(hot) % shape[hot]
+    place = rng.integers(0, shape[hot], place.shape) if single else place
+    return np.moveaxis(np.eye(shape[hot])[place] * np.expand_dims(found.any(hot), -1), -1, hot)
 
 
 def role_at(own: np.ndarray, shape: tuple[int, ...]) -> Role:

@@ -58,7 +58,7 @@ def larger_states(
         return
     rng = np.random.default_rng(seed)
 
-    def grown(steps: Mapping[Kind, int]) -> Any:
+    def grown(steps: Mapping[Kind, int], *, keeps: bool = False) -> Any:
         made: dict[int, np.ndarray] = {}
         for path, leaf in arrays:
             own_kinds = [kept.get((path, axis)) for axis in range(leaf.ndim)]
@@ -66,16 +66,23 @@ def larger_states(
             shape = tuple(size + step for size, step in zip(leaf.shape, more, strict=True))
             if any(more):
                 own = draw(np.empty(shape), role_at(leaf, shape), rng) if path in parameters else None
-                made[id(leaf)] = np.asarray(data_like(leaf, shape, rng) if own is None else own).astype(leaf.dtype)
+                made[id(leaf)] = np.array(data_like(leaf, shape, rng) if own is None else own, leaf.dtype)
+                if keeps:
+                    made[id(leaf)][tuple(map(slice, leaf.shape))] = leaf
         return rebuild(state, lambda array: made.get(id(array), array))
 
     left = iter(range(TRIES))
 
     def fits(steps: Mapping[Kind, int]) -> bool:
-        return next(left, None) is not None and has_loss(user, grown(steps))
+        if next(left, None) is None:
+            return False
+        there = loss_at(user, other := grown(steps, keeps=True))
+        is_read = there is not None and there != here  # entries more that change nothing: others are missing with them
+        return is_read and (is_broken or has_gradients(user, other))
 
+    here, is_broken = loss_at(user, state), not has_gradients(user, state)
     for steps in ways(kinds, fits):
-        if has_loss(user, other := grown(steps)):
+        if loss_at(user, other := grown(steps)) is not None:
             yield other
 
 
@@ -134,8 +141,17 @@ def work_of(user: User, state: Any, parameters: Collection[Path]) -> float:
     return np.inf
 
 
-def has_loss(user: User, state: Any) -> bool:
-    """Whether the loss is a number in a state."""
+def loss_at(user: User, state: Any) -> float | None:
+    """The loss in a state; None where it stops, or is no finite number."""
     with suppress(Raised, ScriptError):
-        return is_one_number(user.loss(duplicate(state)))
+        loss = user.loss(duplicate(state))
+        return float(np.real(loss)) if is_one_number(loss) else None
+    return None
+
+
+def has_gradients(user: User, state: Any) -> bool:
+    """Whether the gradients come to an end in a state."""
+    with suppress(Raised, ScriptError):
+        user.gradients(duplicate(state))
+        return True
     return False

@@ -371,19 +371,23 @@ class Round:
         return {n: self.gap[n] if n in self.wrong else np.zeros_like(self.gap[n]) for n in suspect.names}
 
     def _put(self, tables: Sequence[Table], bound: float) -> Iterator[Repair]:
-        """The edits of statements that run once and whose Jacobian says too little: each value is put there and run."""
+        """The edits of statements that run once and whose Jacobian says too little, the likeliest of all first: each
+        value is put there and run."""
         least = self.whole // 2  # some runs are left for the edits of which only the whole code can tell
+        found: list[tuple[list[Repair], Trial]] = []
         for table in tables:
             if self._is_measured(table.suspect) or self._is_open(table.suspect):
                 continue
             runnable = (trials for trials in self._alike(table) if trials[0].code is not None)
-            for trials in islice(runnable, PUT):
-                repairs = [self.edited(table, trial.edit, frozenset()) for trial in trials]
-                if self.whole > least and repairs[0].cost < bound:
-                    self.whole -= 1
-                    wrong = self.experiment.wrong(self._run(Put(table.suspect.site, trials[0].raw)))
-                    if wrong < self.wrong:
-                        yield from (replace(repair, mends=self.wrong - wrong) for repair in repairs)
+            found += (([self.edited(table, trial.edit, frozenset()) for trial in trials], trials[0])
+                      for trials in islice(runnable, PUT))  # fmt: skip
+        for repairs, trial in sorted(found, key=lambda entry: entry[0][0].cost):
+            if self.whole <= least or repairs[0].cost >= bound:
+                break
+            self.whole -= 1
+            wrong = self.experiment.wrong(self._run(Put(repairs[0].site, trial.raw)))
+            if wrong < self.wrong:
+                yield from (replace(repair, mends=self.wrong - wrong) for repair in repairs)
 
     def _unseen(self, tables: Sequence[Table], tier: Tier, bound: float) -> Iterator[Repair]:
         """The edits of a tier of which only the whole code can tell, the likeliest first, each once; of those with one

@@ -39,7 +39,15 @@ from einbackprop.diagnosis.suspects import Suspect
 from einbackprop.diagnosis.versions import is_of_number, mangled
 from einbackprop.diagnosis.vocabulary import Edit, Edits, Hand, LossCode, hand_of
 from einbackprop.diagnosis.vocabulary.expression import Place
-from einbackprop.diagnosis.vocabulary.hand import MISSING, bound_elsewhere, is_array, is_object, value_of, windows_of
+from einbackprop.diagnosis.vocabulary.hand import (
+    MISSING,
+    bound_elsewhere,
+    indices_of,
+    is_array,
+    is_object,
+    value_of,
+    windows_of,
+)
 from einbackprop.diagnosis.vocabulary.trees import Numbering
 from einbackprop.world.calls import is_from_outside
 from einbackprop.world.ownership import is_users_class
@@ -157,7 +165,8 @@ class Table:
             computing = (module,) if shapes == [()] else loss.functions  # another layer computes another dx
             elsewhere = bound_elsewhere(computing, site.target, site.function)
             is_node = is_object(value) and not shapes
-            self.hand = replace(hand, makes_object=is_node, elsewhere=elsewhere, windows=windows_of(module))
+            self.hand = replace(hand, makes_object=is_node, elsewhere=elsewhere, windows=windows_of(module),
+                                indices=indices_of(module))  # fmt: skip
         if self._runs == 0:
             self.trials = list(islice(self._candidates(names, self.hand), max(0, MOST_EDITS - self.evaluated)))
             self.evaluated += len(self.trials)

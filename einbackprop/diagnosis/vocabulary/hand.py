@@ -80,6 +80,9 @@ class Hand:
         and padded arrays that its backward pass computes again.
     windows : tuple of ast.expr
         The indices with slices in the file, such as ``i, s:s + 3`` of ``x[i, s:s + 3]``.
+    indices : mapping of (str, int, int) to sequence of ast.expr
+        The indices in the file, other than numbers, by what is indexed, by how many, and at which place: ``y[u]`` of
+        ``p[t, u, y[u]]`` is at the third of three of p.
     inputs : mapping of str to list of ast.expr
         What functions were given that is computed there, by what they gave: ``x + z`` by ``y`` of ``y = norm(x + z)``.
     """
@@ -103,6 +106,7 @@ class Hand:
     products: tuple[str, ...] = ()
     elsewhere: tuple[ast.expr, ...] = ()
     windows: tuple[ast.expr, ...] = ()
+    indices: Mapping[tuple[str, int, int], Sequence[ast.expr]] = field(default_factory=dict)
     inputs: Mapping[str, Sequence[ast.expr]] = field(default_factory=dict)
 
     def accepts(self, function: str, count: int) -> bool:
@@ -393,6 +397,24 @@ def windows_of(module: ast.Module) -> tuple[ast.expr, ...]:
     parts = ((index, items_of(index)) for index in found)
     kept = (index for index, items in parts if any(isinstance(item, ast.Slice) and names_in(item) for item in items))
     return tuple({ast.unparse(index): index for index in kept}.values())
+
+
+@lru_cache(maxsize=64)
+def indices_of(module: ast.Module) -> Mapping[tuple[str, int, int], Sequence[ast.expr]]:
+    """The indices in a file, other than slices and numbers, each once at each place where one stands.
+
+    >>> found = indices_of(ast.parse("a = p[t, y[u]] + p[t, 0]"))
+    >>> {place: [*map(ast.unparse, some)] for place, some in found.items()}
+    {('p', 2, 0): ['t'], ('p', 2, 1): ['y[u]'], ('y', 1, 0): ['u']}
+    """
+    found: dict[tuple[str, int, int], dict[str, ast.expr]] = {}
+    for node in ast.walk(module):
+        items = items_of(node.slice) if isinstance(node, ast.Subscript) else []
+        for at, item in enumerate(items):
+            if not isinstance(item, ast.Slice | ast.Constant | ast.UnaryOp):
+                place = ast.unparse(node.value), len(items), at  # type: ignore[attr-defined]
+                found.setdefault(place, {}).setdefault(ast.unparse(item), item)
+    return {place: [*some.values()] for place, some in found.items()}
 
 
 @lru_cache(maxsize=256)

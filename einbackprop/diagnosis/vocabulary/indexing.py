@@ -107,8 +107,10 @@ def amounts(place: Place, sizes: Sequence[str], is_length: bool) -> Iterator[tup
 
 
 def other_index(expression: Expression) -> Iterator[Edit]:
-    """Another number at hand as an index, everywhere or here; two indices in the other order."""
+    """Another number at hand as an index, everywhere or here; one that stands there in other lines; two indices in the
+    other order."""
     for place in expression.indices:
+        yield from as_in_other_lines(expression, place)
         if isinstance(place.node, OPERANDS):
             yield from other_name(expression, place)
             yield expression.edit(place, negated(place.node), 1.6, "the sign of the index {} is wrong", place)
@@ -151,6 +153,21 @@ def picked(expression: Expression, place: Place) -> Iterator[Edit]:
         for rank, (label, counter) in enumerate(product([label for label in labels if label != held], rounds)):
             new = subscript(parsed(label), parsed(counter))
             yield expression.edit(place, new, 1.2 + NEAREST * rank, *instead(place, new))
+
+
+def as_in_other_lines(expression: Expression, place: Place) -> Iterator[Edit]:
+    """What the file has as an index of the same array at the same place: ``p[t, u, y[u]]`` for ``p[t, u, 0]``."""
+    hand, above = expression.hand, place.outer
+    is_several = isinstance(place.parent, ast.Tuple)
+    window = above.outer if is_several and above is not None else above
+    if window is None or not is_index(place):
+        return
+    at, count = (place.index or 0, len(place.parent.elts)) if is_several else (0, 1)
+    known = {*hand.sizes, *hand.shapes, *hand.labels}
+    others = hand.indices.get((ast.unparse(window.node.value), count, at), ())
+    fitting = [other for other in others if names_in(other) <= known and not is_same(other, place.node)]
+    for rank, other in enumerate(fitting[:FEW]):
+        yield expression.edit(place, other, 1.1 + NEAREST * rank, *instead(place, other))
 
 
 def other_keys(expression: Expression, place: Place) -> Iterator[tuple[ast.expr, float]]:
