@@ -348,6 +348,7 @@ def test_a_statement_that_other_functions_have_is_put_back() -> None:
         ("net.b2", "net.b1 = d1.sum(axis=0)", "d2.sum(axis=0)"),
         ("do", "di = in_i * x", "in_o * x"),
         ("do", "di = x * i", "x * o"),  # what has no other name stays
+        ("do[0]", "di = i[0]", "o[0]"),  # what others give the whole of
     ],
 )
 def test_a_value_follows_from_one_that_is_bound_to_a_name_alike(target: str, model: str, value: str) -> None:
@@ -385,3 +386,137 @@ def test_what_is_added_follows_from_what_else_is_added_to_the_same() -> None:
 def test_nothing_follows_where_nothing_is_called_otherwise() -> None:
     function = ast.parse("def f():\n    di = x * y\n    z = i\n    a, b = i, i")
     assert not analogous(ast.Name("do"), function, {"x": 1, "y": 2, "i": 3, "o": 4})
+
+
+TANGENTS = """\
+import numpy as np
+
+
+class Affine:
+    def __init__(self, W):
+        self.W = W
+
+    def forward(self, h, h_x, h_y):
+        self.h, self.h_x, self.h_y = h, h_x, h_y
+        return self.W @ h, self.W @ h_x, self.W @ h_y
+
+    def backward(self, d, d_x, d_y):
+        self.dW = (d @ self.h.T) + \\
+                  (d_x @ self.h_x.T) + (d_y @ self.h_y.T)
+        return self.W.T @ d, self.W.T @ d_x, self.W.T @ d_y
+
+
+class Tanh:
+    def forward(self, z, z_x, z_y):
+        self.a, self.z_x, self.z_y = np.tanh(z), z_x, z_y
+        self.s = 1 - self.a ** 2
+        return self.a, self.s * z_x, self.s * z_y
+
+    def backward(self, d, d_x, d_y):
+        curved = -2 * self.a * self.s
+        d_z = d * self.s + curved * (d_x * self.z_x + d_y * self.z_y)
+        return d_z, d_x * self.s, d_y * self.s
+
+
+def network(W, V):
+    return [Affine(W), Tanh(), Affine(V)]
+
+
+def run(layers, x):
+    made = x, np.ones_like(x), 0.5 * x
+    for layer in layers:
+        made = layer.forward(*made)
+    return made
+
+
+def loss(W, V, x):
+    u, u_x, u_y = run(network(W, V), x)
+    return 0.5 * (np.sum(u ** 2) + np.sum(u_x ** 2) + np.sum(u_y ** 2))
+
+
+def gradients(W, V, x):
+    layers = network(W, V)
+    grads = run(layers, x)
+    for layer in reversed(layers):
+        grads = layer.backward(*grads)
+    return layers[0].dW, layers[2].dW
+"""
+
+
+@pytest.mark.long
+def test_a_line_that_is_lost_of_a_sum_in_a_layer_that_runs_twice_is_put_back() -> None:
+    """What the layer should make in each of its runs is not known; what both gradients lack is."""
+    text = TANGENTS.replace(" + \\\n                  (d_x @ self.h_x.T) + (d_y @ self.h_y.T)", "")
+    assert text != TANGENTS
+    module, rng = module_of(text, "tangents"), np.random.default_rng(0)
+    arguments = [rng.normal(size=shape) for shape in ((4, 3), (2, 4), (3, 5))]
+    (found,) = check(module.loss, module.gradients, *arguments, wrt=(0, 1)).findings
+    assert found.write is not None
+    assert all(term in found.write for term in ("d @ self.h.T", "+ d_x @ self.h_x.T", "+ d_y @ self.h_y.T"))
+
+
+SAMPLED = """\
+import numpy as np
+
+
+def distances(u, v):
+    return np.exp(u * v)
+
+
+def slopes(u, v):
+    return v * np.exp(u * v), u * np.exp(u * v)
+
+
+def loss(u, v):
+    p = np.exp(-distances(u, v))
+    return np.sum(np.log(p.sum(axis=0))) + np.sum(distances(u, v)[0])
+
+
+def gradients(u, v):
+    p = np.exp(-distances(u, v))
+    slopes_u, slopes_v = slopes(u, v)
+    du = -p * slopes_u
+    du /= p.sum(axis=0)
+    du[0] += slopes_u[0]
+    dv = -p * slopes_v
+    dv /= p.sum(axis=0)
+    dv[0] += slopes_v[0]
+    return du, dv
+"""
+
+
+@pytest.mark.parametrize("lost", ["    du[0] += slopes_u[0]\n", "    dv[0] += slopes_v[0]\n"])
+def test_what_is_added_to_one_row_alone_is_put_back_beside_what_is_done_to_all(lost: str) -> None:
+    module = module_of(SAMPLED.replace(lost, ""), f"rows_{lost.strip()[:2]}")
+    rng = np.random.default_rng(0)
+    (found,) = check(module.loss, module.gradients, *rng.normal(size=(2, 4, 3)), wrt=(0, 1)).findings
+    assert found.line == SAMPLED[: SAMPLED.index(lost)].count("\n") + 1
+    assert found.write is not None
+    assert lost.strip() in found.write
+
+
+BRANCHES = """\
+import numpy as np
+
+
+def loss(a, b, x, p):
+    return 0.5 * np.sum(p * ((x @ a) ** 2 + (x @ b) ** 2))
+
+
+def gradients(a, b, x, p):
+    da = x.T @ (x @ a)
+    g_b = (x @ b)[:, None] * x
+    g_a = (x @ a)[:, None] * x
+    g_b = (g_b * p[:, None]).sum(axis=0)
+    g_a = (g_a * p[:, None]).sum(axis=0)
+    return g_a, g_b
+"""
+
+
+def test_a_line_with_two_mistakes_is_written_as_a_line_like_it() -> None:
+    text = BRANCHES.replace("g_a = (g_a * p[:, None]).sum(axis=0)", "g_a = g_a.mean(axis=0)")
+    module, rng = module_of(text, "branches"), np.random.default_rng(0)
+    arguments = [rng.normal(size=3), rng.normal(size=3), rng.normal(size=(6, 3)), rng.uniform(0.5, 1, size=6)]
+    (found,) = check(module.loss, module.gradients, *arguments, wrt=(0, 1)).findings
+    assert found.write == "g_a = (g_a * p[:, None]).sum(axis=0)"
+    assert found.message.endswith("is needed, as on line 12.")

@@ -857,10 +857,14 @@ def test_places_of_several_statements_are_tried_in_turn(monkeypatch: pytest.Monk
     def places(version: Any, suspect: Any) -> Any:
         return (SimpleNamespace(key=f"{suspect.site.target}{n}") for n in range(4))
 
+    def row(version: Any, suspect: Any) -> Any:
+        return [SimpleNamespace(key=f"{suspect.site.target}[0]")]
+
     monkeypatch.setattr(omissions, "updates", places)
+    monkeypatch.setattr(omissions, "updates_of_row", row)
     search: Any = SimpleNamespace(alone=[table("a"), table("b")], others=[], version=None)
     found: list[Any] = [hole.key for hole in omissions.lost_updates(search)]
-    assert found == ["a0", "a1", "b0", "b1", "a2", "a3", "b2", "b3"]
+    assert found == ["b[0]", "a[0]", "a0", "a1", "b0", "b1", "a2", "a3", "b2", "b3"]
 
 
 def test_of_parts_that_may_be_at_fault_the_smallest_is_filled_first(monkeypatch: pytest.MonkeyPatch) -> None:

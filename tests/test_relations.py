@@ -221,3 +221,14 @@ def test_a_wrong_term_of_higher_order_is_no_clipping(term: str) -> None:
     """At small values it is beyond what can be told from nothing, and it is wrong there all the same."""
     (found,) = eb.check(loss, without_source(f"gradient + {term}"), *arrays(2)).gradients
     assert found.verdict == "wrong"
+
+
+def test_code_that_takes_no_small_values_is_judged_without_them() -> None:
+    """Nothing that it raises there is a mistake of ours."""
+    def takes(W: Any, X: Any) -> Any:
+        assert np.abs(W).max() > 0.3, "weights are lost"
+        return np.sum(np.tanh(X @ W) ** 2)
+
+    report = eb.check(takes, without_source("gradient + 0.1 * W ** 5"), *arrays(2))
+    assert [found.verdict for found in report.gradients] == ["wrong"]
+    assert not report.faults

@@ -25,7 +25,7 @@ def analogous(
     Parameters
     ----------
     target : ast.expr
-        A name, an attribute or an entry.
+        A name, an attribute or an entry: to this may be bound what is to the whole of another, ``dv[0]`` beside ``du``.
     function : ast.AST
     names : mapping of str to value
         What is bound where the line is to stand. A name is changed only into one that is.
@@ -33,13 +33,16 @@ def analogous(
         The arrays at hand there, as they are spelled.
     """
     wanted, found = ast.unparse(target), dict[str, ast.expr]()
+    whole = ast.unparse(target.value) if isinstance(target, ast.Subscript) else wanted
     for node in ast.walk(function):
         targets = targets_of(node) if isinstance(node, ast.Assign | ast.AugAssign) else []
         value = getattr(node, "value", None)
         if len(targets) != 1 or not isinstance(targets[0], OPERANDS) or not isinstance(value, ast.expr):
             continue
         text = ast.unparse(targets[0])
-        made = siblings(value, names, known) if text == wanted else [renamed(value, renaming(text, wanted), names)]
+        called = dict.fromkeys((wanted, whole))
+        made = siblings(value, names, known) if text == wanted else [
+            renamed(value, renaming(text, name), names) for name in called]  # fmt: skip
         found |= {ast.unparse(new): new for new in made if new is not value}
     line = getattr(target, "lineno", 0)
     return sorted(found.values(), key=lambda value: abs(line - getattr(value, "lineno", line)))

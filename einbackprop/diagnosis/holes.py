@@ -187,6 +187,23 @@ def updates(version: Version, suspect: Suspect) -> Iterator[Hole]:
         yield from additions(target, shape, bound[1] if bound is not None else [], suspect.site)
 
 
+def updates_of_row(version: Version, suspect: Suspect) -> Iterator[Hole]:
+    """Where something may be added to the one row of what a statement makes that is not what it should be, or column:
+    ``g[0] += …``."""
+    bound = bound_at(version, suspect)
+    for target, shape in lacking(bound[0], suspect) if bound is not None else ():
+        after = until_read(bound[1] if bound is not None else [], ast.unparse(target))
+        last = next((n for n in reversed(range(len(after))) if is_update_of(after[n], target)), -1)
+        for row in lacking_rows(target, shape, suspect):  # beside what is done to all of it
+            definition = suspect.site.file, suspect.site.definition
+            yield from (Hole(definition, one, row, "+=") for one in dict.fromkeys((*after[last + 1 :][:1], *after[:1])))
+
+
+def is_update_of(statement: ast.stmt, target: ast.expr) -> bool:
+    """Whether a statement is an update of a target."""
+    return isinstance(statement, ast.AugAssign) and ast.unparse(statement.target) == ast.unparse(target)
+
+
 def lacking(target: ast.expr, suspect: Suspect) -> Iterator[tuple[ast.expr, tuple[int, ...]]]:
     """What a statement binds, with its shape; of several arrays, such as those of a dict, those that are not what they
     should be."""
@@ -201,6 +218,17 @@ def lacking(target: ast.expr, suspect: Suspect) -> Iterator[tuple[ast.expr, tupl
         wanting = [(subscript(target, ast.Constant(key)), shape) for key, shape, by in every
                    if isinstance(key, str | int) and np.abs(by).max(initial=0.0) > CLOSE * largest]  # fmt: skip
         yield from wanting if len(wanting) <= FEW else ()
+
+
+def lacking_rows(target: ast.expr, shape: tuple[int, ...], suspect: Suspect) -> list[ast.expr]:
+    """The one row of an array, or column, that is not what it should be: ``g[0]``, ``g[:, -1]``."""
+    if suspect.is_repeated or suspect.shift is None or suspect.shift.size != prod(shape):
+        return []
+    off = np.abs(suspect.shift.reshape(shape))
+    places = np.nonzero(off > CLOSE * off.max(initial=0.0))
+    at = [(axis, int(where[0])) for axis, where in enumerate(places) if shape[axis] > 1 and len({*where.tolist()}) == 1]
+    indices = [[*[ast.Slice()] * axis, number(n if n + 1 < shape[axis] else -1)] for axis, n in at]
+    return [subscript(target, index[0] if len(index) == 1 else ast.Tuple(index, ast.Load())) for index in indices]
 
 
 def rebinding(statements: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
@@ -231,7 +259,7 @@ def additions(
     by_entry = [Hole(definition, body[-1], place, "+=", is_after=True) for loop, body in bodies
                 for place in entries(target, len(shape), loop, site.function)]  # fmt: skip
     is_filled = any(writes_entry(statement, target) for loop in loops for statement in ast.walk(loop))
-    added = (one for one in after if isinstance(one, ast.AugAssign) and ast.unparse(one.target) == ast.unparse(target))
+    added = (one for one in after if is_update_of(one, target))
     yield from (Hole(definition, statement, target, "*=") for statement in dict.fromkeys((*after[-1:], *added)))
     yield from by_entry if is_filled else ()
     yield from (Hole(definition, body[-1], target, "+=", is_after=True) for _, body in bodies)

@@ -11,7 +11,8 @@ should make is what the statement should, divided by what a 1 more in them adds 
 A peephole adds ``di * p_i + df * p_f`` to the gradient of a state, an attention head that of its queries and of its
 keys. No single term sets anything right then. But where it is known what a statement should make (`localization`), it
 is known what the two add up to, and of all pairs of products of what is at hand those that do are found at once:
-each is measured along one drawn direction, and what is left of the sum is looked up.
+each is measured along one drawn direction, and what is left of the sum is looked up. Of a statement that runs several
+times, as in a layer's backward, it is known what the gradients lack, and what each term would add to them.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ def of_missing_terms(search: Round) -> Repair | None:
     for suspect in known[:SUSPECTS]:
         terms = Terms(suspect, True)
         search.evaluate([terms], TIERS[-1])
-        cheaper = (edit for edit in terms.completed() if found is None or edit.cost < found.edit.cost)
+        completed = terms.completed(search.gap_of(suspect))
+        cheaper = (edit for edit in completed if found is None or edit.cost < found.edit.cost)
         tried = (search.edited(terms, edit, search.wrong) for edit in islice(cheaper, TRIED))
         works = (repair for repair in tried if search.judge.works(search.version.changed([repair.change])))
         found = next(works, found)
@@ -82,31 +84,57 @@ class Terms(Table):
         for compound in (*made, *(norm_terms(expression) if is_sum else ())):
             yield Trial(Edit(compound.cost, "", compound.node), compiler.code(compound.node))
 
-    def completed(self) -> Iterator[Edit]:
-        """The expression with one term more, or two, where these make it what it should be, the likeliest first."""
+    def completed(self, gap: Mapping[str, Array]) -> Iterator[Edit]:
+        """The expression with one term more, or two, where these make it what it should be, the likeliest first;
+        ``gap`` is by how much each gradient is off."""
         suspect = self.suspect
         made = [(trial.edit, np.concatenate(trial.values)) for trial in self.trials if trial.code and trial.values]
         wanted = expected(suspect.made.values, suspect.shift, suspect.expected)
         if not made or made[0][0].value is not suspect.site.value or wanted.shape != made[0][1].shape:
             return
-        moving = suspect.moving
-        own, missing = made[0][1][moving], (wanted - made[0][1])[moving]
-        fitting = [(edit, values[moving]) for edit, values in made[1:] if values.shape == wanted.shape]
+        fitting = [(edit, values) for edit, values in made[1:] if values.shape == wanted.shape]
+        if suspect.is_repeated and not suspect.is_known and suspect.jacobian is not None:
+            edits = self._of_gradients(fitting, np.concatenate([gap[name].ravel() for name in suspect.names]))
+        else:
+            moving = suspect.moving
+            fitting = [(edit, values[moving]) for edit, values in fitting]
+            edits = self._of_values(fitting, made[0][1][moving], wanted[moving])
+        yield from sorted(edits, key=lambda edit: edit.cost)
+
+    def _of_gradients(self, fitting: Sequence[tuple[Edit, Array]], missing: Array) -> Iterator[Edit]:
+        """By what the gradients lack, and what terms would add to them in all runs together."""
+        assert self.suspect.jacobian is not None
+        terms = [(edit, self.suspect.jacobian @ values) for edit, values in fitting
+                 if id(edit) not in self._moved and np.all(np.isfinite(values))]  # fmt: skip
+        near = CLOSE * float(np.abs(missing).max(initial=0.0))
+        return self._of_terms(terms, [(self._expression.places[0], missing, near)])
+
+    def _of_values(self, fitting: Sequence[tuple[Edit, Array]], own: Array, wanted: Array) -> Iterator[Edit]:
+        """By what the statement makes, and what it should make."""
         terms = [(edit, values) for edit, values in fitting if id(edit) not in self._moved]
-        near = CLOSE * float(np.abs(wanted[moving]).max(initial=0.0))
-        places = [(self._expression.places[0], missing, near)]
+        near = CLOSE * float(np.abs(wanted).max(initial=0.0))
+        places = [(self._expression.places[0], wanted - own, near)]
         for edit, values in fitting:
             slope = values - own
             if id(edit) in self._moved and slope.all():  # what a 1 more there adds
-                places.append((self._moved[id(edit)], missing / slope, near / float(np.abs(slope).max(initial=0.0))))
+                close = near / float(np.abs(slope).max(initial=0.0))
+                places.append((self._moved[id(edit)], (wanted - own) / slope, close))
+        scaled = [edit for term, values in terms for factor in factors_between(wanted, values, near, self.factors)
+                  for edit in self._scaled(term, factor)]  # fmt: skip
+        return self._of_terms(terms, places, scaled)
+
+    def _of_terms(
+        self, terms: Sequence[tuple[Edit, Array]], places: Sequence[tuple[Place, Array, float]],
+        others: Sequence[Edit] = (),
+    ) -> Iterator[Edit]:  # fmt: skip
+        """One term more, at a place at which something is missing, or other edits; where there are none, two."""
         multiples = [self._multiple(place, edit, factor) for place, total, close in places for edit, values in terms
                      for factor in factors_between(total, values, close, self.factors)]  # fmt: skip
-        whole = wanted[moving]
-        multiples += [edit for term, values in terms for factor in factors_between(whole, values, near, self.factors)
-                      for edit in self._scaled(term, factor)]  # fmt: skip
-        pairs = () if multiples else summing(missing, [values for _, values in terms], near)
-        edits = multiples or (self._with([terms[n][0] for n in pair]) for pair in pairs)
-        yield from sorted(edits, key=lambda edit: edit.cost)
+        yield from (*multiples, *others)
+        if not (multiples or others):
+            _, missing, near = places[0]
+            for pair in summing(missing, [values for _, values in terms], near):
+                yield self._with([terms[n][0] for n in pair])
 
     def _multiple(self, place: Place, term: Edit, factor: Factor) -> Edit:
         """The expression with one term more at a place, times a number, or less that."""

@@ -22,7 +22,7 @@ from einbackprop.diagnosis.analogy import analogous
 from einbackprop.diagnosis.blocks import targets_of
 from einbackprop.diagnosis.evaluation import tail
 from einbackprop.diagnosis.experiments import Both, EndlessError, Shift, limited
-from einbackprop.diagnosis.holes import Hole, carries, earlier, holes, places, to_next, updates
+from einbackprop.diagnosis.holes import Hole, carries, earlier, holes, places, to_next, updates, updates_of_row
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.likelihood import Repair
 from einbackprop.diagnosis.localization import LARGEST, Localization, shift_of
@@ -124,8 +124,9 @@ def is_part(target: ast.expr) -> bool:
 
 
 def lost_updates(search: Round) -> list[Hole]:
-    """Where a line may be missing that adds to what a statement makes, where there is a value that it should make, to
-    what begins as zeros first. On that some of the wrong gradients may depend, since lines may be missing for others.
+    """Where a line may be missing that adds to what a statement makes, where there is a value that it should make: to a
+    row that is all that is wrong, of the last statement first, then to what begins as zeros. On that some of the wrong
+    gradients may depend, since lines may be missing for others.
     """
     started = (suspect for suspect in solved(search.others) if suspect.made.is_zero)
     several = [(suspect, UPDATES) for suspect in islice(solved(search.alone), SUSPECTS)]
@@ -136,7 +137,8 @@ def lost_updates(search: Round) -> list[Hole]:
     several.sort(key=lambda each: not each[0].made.is_zero)
     places_after = [enumerate(islice(updates(search.version, suspect), most)) for suspect, most in several]
     ranked = sorted(chain.from_iterable(places_after), key=lambda each: each[0] // FIRST)  # some of each in turn
-    return [*{hole.key: hole for _, hole in ranked}.values()]
+    rows = [hole for suspect in [*solved(search.alone)][::-1] for hole in updates_of_row(search.version, suspect)]
+    return [*{hole.key: hole for hole in (*rows[:PLACES], *(hole for _, hole in ranked))}.values()]
 
 
 def of_next_round(search: Round) -> Repair | None:

@@ -21,6 +21,7 @@ import numpy as np
 from einbackprop.core.nesting import attributes_of
 from einbackprop.core.records import dataclass
 from einbackprop.core.source import compile_tree, statements_of
+from einbackprop.diagnosis.analogy import analogous
 from einbackprop.diagnosis.experiments import (
     Array,
     EndlessError,
@@ -48,7 +49,7 @@ from einbackprop.diagnosis.vocabulary.hand import (
     value_of,
     windows_of,
 )
-from einbackprop.diagnosis.vocabulary.trees import Numbering
+from einbackprop.diagnosis.vocabulary.trees import OPERANDS, Numbering, parsed
 from einbackprop.world.calls import is_from_outside
 from einbackprop.world.ownership import is_users_class
 
@@ -163,7 +164,7 @@ class Table:
             hand = hand_of(frame.f_locals, frame.f_globals, site.function, loss.literals, wanted, site.statement)
             shapes, module = shapes_of(value), statements_of(site.file).tree
             computing = (module,) if shapes == [()] else loss.functions  # another layer computes another dx
-            elsewhere = bound_elsewhere(computing, site.target, site.function)
+            elsewhere = bound_elsewhere(computing, site.target, site.function) + as_in_lines_alike(site, names, hand)
             is_node = is_object(value) and not shapes
             self.hand = replace(hand, makes_object=is_node, elsewhere=elsewhere, windows=windows_of(module),
                                 indices=indices_of(module))  # fmt: skip
@@ -418,6 +419,18 @@ def fits(experiment: Experiment, trial: Trial, suspect: Suspect, gap: Mapping[st
         if np.abs(moved[rows] - gap[name].ravel()).max(initial=0.0) <= allowed:
             found.append(name)
     return frozenset(found)
+
+
+def as_in_lines_alike(site: Site, names: Mapping[str, Any], hand: Hand) -> tuple[ast.expr, ...]:
+    """What a statement would compute if it were like those of its function that bind names like its own."""
+    try:
+        target = parsed(site.target)
+    except SyntaxError:  # of several, or of none
+        return ()
+    if not isinstance(target, OPERANDS):
+        return ()
+    found = analogous(ast.copy_location(target, site.statement), site.function, names, hand.shapes)
+    return tuple(value for value in found if not isinstance(value, (*OPERANDS, ast.Constant)))
 
 
 def is_beside(made: Any, shapes: Sequence[tuple[int, ...]]) -> bool:
