@@ -506,6 +506,10 @@ def test_what_does_not_broadcast_to_what_is_wanted_is_not_tried() -> None:
         ("dW1", "dW2", "dW2 must stand here, not dW1"),
         ("dW1", "dW1 + reg * W1", "a term is missing: + reg * W1"),
         ("dh", "dh.sum(axis=0)", "the sum over axis 0 is missing"),
+        ("dh[0]", "dh.sum(axis=0)", "dh.sum(axis=0) is needed, not dh[0]"),
+        ("dh[:, 1]", "dh.sum(axis=1)", "dh.sum(axis=1) is needed, not dh[:, 1]"),
+        ("dh.sum(axis=0)", "dh[0]", "dh[0] is needed, not dh.sum(axis=0)"),
+        ("np.mean(dh, axis=1)", "dh[:, -1]", "dh[:, -1] is needed, not np.mean(dh, axis=1)"),
         ("dh * h", "-dh * h", "the sign of dh * h is wrong"),
     ],
 )

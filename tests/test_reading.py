@@ -1,5 +1,6 @@
 """``read``: what it prints, line by line, and that it fits, whatever the code."""
 
+import re
 import textwrap
 import types
 from pathlib import Path
@@ -304,3 +305,27 @@ def test_a_sum_that_begins_with_nothing_is_read_as_it_goes_on() -> None:
     (line,) = [line for line in reading.lines if line.source.code.startswith("out = out")]
     assert line.formulas[0].equation == "out[b,j] = out[b,j] + 2 Σ_k x[b,k] W[k,j]"
     assert "(the second of 3 times)" in str(reading)
+
+
+BUFFERS = """
+import numpy as np
+
+def gates(W, x):
+    c, g = np.zeros((len(x), len(W))), np.zeros((len(x), 2 * len(W)))
+    for t in range(len(x)):
+        g[t] = x[t] @ W
+        c[t] = np.tanh(g[t, :len(W)])
+        if t > 0:
+            c[t] += g[t, len(W):] * c[t - 1]
+    return np.sum(c[-1])
+"""
+
+
+def test_of_rounds_that_are_not_one_no_entry_of_another_array_is_told(tmp_path: Path) -> None:
+    """An array of which each round writes a row has two axes in every round."""
+    rng = np.random.default_rng(0)
+    reading = read(module_of(tmp_path, BUFFERS).gates, rng.normal(size=(3, 6)), rng.normal(size=(4, 3)))
+    found = equations(reading)
+    assert "c[0,i] = tanh(g[0,i])" in found
+    assert "c[2,i] = c[t][i] + g[2,I+i] c[t - 1][i]" in found
+    assert not any("g[t,t" in text or text.startswith("np.") or re.search(r"\\bt_?\\d", text) for text in found)

@@ -39,6 +39,7 @@ from ..core.program import (
 from ..core.progress import tick
 from ..core.records import dataclass
 from ..core.source import CALL, Spelling
+from ..rerolling.forwarding import places, scattered
 from ..rerolling.rolling import Rerolling
 from ..rerolling.stacking import is_view
 
@@ -104,6 +105,7 @@ class Folding:
         self._recurrent = False
         self._runs = {binding.source: binding for binding in trace.bindings}
         self._defining = program.defining()
+        self._sums = grouped((one.source, one) for one in program.equations if isinstance(one, Sum))
         self._readers: dict[str, set[Hashable]] = {}
         for binding in trace.bindings:
             for access in binding.reads:
@@ -222,7 +224,26 @@ class Folding:
     def _single(self, run: Binding) -> Binding:
         """One run of a statement, which may read what the rounds of a loop made, entry by entry of a list."""
         binds = tuple(self._of_rounds([a], a) for a in run.binds) if run.statement.site >= 0 else run.binds
-        return replace(run, reads=(*self._lists(run.reads), *self._comprehended(run)), binds=binds)
+        reads = (*self._lists(run.reads), *self._comprehended(run), *self._written_entries(run))
+        return replace(run, reads=reads, binds=binds)
+
+    def _written_entries(self, run: Binding) -> Iterator[Access]:
+        """What was written into entries of buffers that a statement reads, or updates: the program reads that there."""
+        for access in run.reads:
+            if (other := self._rolling.forwarded(access.value)) != access.value:
+                yield replace(access, value=other)
+        sums = self._sums.get(run.source, ()) if run.statement.operator else ()
+        for before, part in filter(None, (scattered(equation, self._defining) for equation in sums)):
+            write, own = self._defining.get(before.name), places(part.brackets, part.out.indices)
+            if isinstance(write, Update) and own and own == places(write.brackets, write.out.indices):
+                left = [i for n, i in enumerate(write.out.indices) if n not in own]
+                if sorted(left) == sorted(write.value.indices):
+                    name, letters = self._rolling.forwarded(write.value.name), write.value.indices
+                    text, axes = run.statement.targets[0].text, tuple((letters.index(i),) for i in left)
+                    held = next((a.array for a in run.reads if a.value == before.name and a.array is not None), None)
+                    there = tuple(own.get(n, slice(None)) for n in range(len(write.out.indices)))
+                    array = held[there] if held is not None and held.ndim == len(there) else None
+                    yield Access(name, letters, Spelling(text, axes), name, array=array)
 
     def _comprehended(self, run: Binding) -> Iterator[Access]:
         """What a statement reads; under an expression of a comprehension what it is in all of its rounds."""
@@ -339,8 +360,8 @@ class Folding:
             some = [reads[text][0] for reads in texts if text in reads]
             those = [run for run, reads in zip(runs, texts, strict=True) if text in reads]
             found = self._stacked(some, those, within=asked) if asked or len(some) == len(runs) else None
-            if found is not None and len(found.letters) > len(some[0].letters) and self._filled(some) is not None:
-                found = None  # a buffer, as each round has left it
+            if found is not None and len(found.letters) > len(some[0].letters) and self._is_changed(some):
+                found = None  # a buffer, as each round has left it: ``g[t,t,d]`` would be another array's entry
             whole = self._rolling.carried(found.value) if found is not None else ""
             if found is not None and self._is_left(whole, text, runs[0]):
                 self._recurrent = True
@@ -388,6 +409,12 @@ class Folding:
         return stored is not None and any(
             self._rolling.heads.get(access.value) == stored.operands[0].name
             for access in (*run.reads, *run.binds, *run.changes))  # fmt: skip
+
+    def _is_changed(self, accesses: Sequence[Access]) -> bool:
+        """Whether values are what statements have left of an array that they wrote into."""
+        values = {access.value for access in accesses}
+        changed = (access.value for binding in self._trace.bindings for access in binding.changes)
+        return not values.isdisjoint(changed)
 
     def _filled(self, accesses: Sequence[Access]) -> Access | None:
         """A buffer that the rounds fill and read, as it is once all of them have written into it: what they read of it

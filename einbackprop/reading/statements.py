@@ -156,6 +156,8 @@ class Made:
         yield from self.binding.binds
         yield from self.binding.changes
         told = {access.value for access in (*self.binding.binds, *self.binding.changes)}
+        writes = (self.equations.get(access.value) for access in self.binding.changes)
+        told |= {write.value.name for write in writes if isinstance(write, Update)}  # it is told by where it goes
         for _, access in self.reads:
             shared = access.spelling.rank >= CALL and access.value in self.elsewhere
             if shared and access.value in self.equations and access.value not in told:

@@ -232,10 +232,14 @@ class Rerolling:
         if rounds is None:
             return None
         try:
-            same = [self._same.get(name, name) for name in names]
+            same = [self.forwarded(name) for name in names]
             return Ref(*self._stacking.stacked(rounds.arranged(same), rounds.letters))
         except NotAlikeError:
             return None
+
+    def forwarded(self, name: str) -> str:
+        """What a value is in the program: what was written into an entry of a buffer, for what is read of it."""
+        return self._same.get(name, name)
 
     def goes_several_ways(self, sources: Iterable[Source]) -> bool:
         """Whether a statement asked for truth values itself, and got others in other runs."""

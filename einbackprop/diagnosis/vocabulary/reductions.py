@@ -184,6 +184,25 @@ def sum_too_many(expression: Expression) -> Iterator[Edit]:
             yield expression.edit(place, inner, 1.5, "the {} of {} is too much here", called, inner)
 
 
+def entry_or_sum(expression: Expression) -> Iterator[Edit]:
+    """One row, or column, where all are summed, or the other way round: ``d[0]`` for ``d.sum(axis=0)``."""
+    for place in expression.places:
+        node, said = place.node, ("{} is needed, not {}",)
+        axis = axis_of(expression, node) if expression.called(node) in ("sum", "mean") else None
+        array, over = (summed_up(expression, node), held_number(axis)) if axis is not None else (None, None)
+        if isinstance(node, ast.Subscript):
+            *before, last = items_of(node.slice)
+            is_one = isinstance(held_number(last), int) and all(is_same(item, ast.Slice()) for item in before)
+            if is_one and len(before) < MOST_AXES:
+                new: ast.expr = reduction(expression, "sum", node.value, len(before), False)
+                yield expression.edit(place, new, 1.5, *said, new, node)
+        elif array is not None and isinstance(over, int) and 0 <= over < MOST_AXES:
+            for n, at in enumerate((0, -1)):
+                index = [*[ast.Slice()] * over, number(at)]
+                new = subscript(array, ast.Tuple(index, ast.Load()) if over else index[0])
+                yield expression.edit(place, new, 1.8 + 0.2 * n, *said, new, node)
+
+
 def normalised(expression: Expression) -> Iterator[Edit]:
     """What is divided by its own sum: the exponentials of a softmax."""
     place = expression.places[0]
@@ -235,6 +254,6 @@ def with_axis(expression: Expression, node: ast.Call, axis: ast.expr | None) -> 
 KINDS: Kinds = {
     other_axis: "an axis that is summed over", keepdims: "an axis that a sum keeps", kin: "the function that is called",
     sum_missing: "a sum", sum_too_many: "a sum", from_the_end: "the end that a cumulative sum begins at",
-    weighted: "a sum",
+    weighted: "a sum", entry_or_sum: "a sum",
     normalised: "a factor",
 }  # fmt: skip
