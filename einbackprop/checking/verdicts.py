@@ -233,7 +233,7 @@ class Added:
     relation
         What it is instead.
     small
-        It is right where what it is the gradient of is small.
+        It is right where what it is the gradient of is small, and what it is off by does not grow as a power of that.
     unrepaired
         No edit of a line makes it right.
     guessed
