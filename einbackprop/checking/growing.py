@@ -145,7 +145,7 @@ def loss_at(user: User, state: Any) -> float | None:
     """The loss in a state; None where it stops, or is no finite number."""
     with suppress(Raised, ScriptError):
         loss = user.loss(duplicate(state))
-        return float(np.real(loss)) if is_one_number(loss) else None
+        return float(np.real(np.asarray(loss)).reshape(())) if is_one_number(loss) else None
     return None
 
 

@@ -349,7 +349,8 @@ def _report(
     faults: Sequence[InternalFault], progress: Progress,
 ) -> Report:
     """All that was found; lines that are right are read when somebody looks at them."""
-    findings = *decision.findings, *_once(read.findings, diagnosis.findings)
+    findings = (*decision.findings, *_once(read.findings, diagnosis.findings))
+    findings = tuple(sorted(findings, key=lambda item: item.line is None))  # what to write comes before what to know
     places = diagnosis.follows.union((item.file, item.line) for item in findings if item.file and item.line)
     accused = contained("the lines", partial(read.lines, diagnosis.verdict_of, places), ()) if places else ()
     formulas = [formula for item in findings for formula in (item.yours_markup, item.expected_markup)]
