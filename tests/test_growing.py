@@ -145,6 +145,21 @@ def test_what_no_numbers_are_drawn_for_stays() -> None:
         "x": (3, 4), "words": (2,), "nothing": (0, 3), "more": (4,)}  # fmt: skip
 
 
+def test_pixels_that_nothing_reads_may_be_more() -> None:
+    """Of an image of 5 by 4 pooling by 2 leaves the last row out: rounding up, or down, shows there."""
+    state = RNG.normal(size=(2, 3, 4, 4)), RNG.normal(size=(5, 3)), RNG.normal(size=(5, 2, 2))
+
+    class Pooled(Sized):
+        def loss(self, state: Any) -> float:
+            high, wide = (n // 2 * 2 for n in state[0].shape[2:])
+            return super().loss((state[0][:, :, :high, :wide], *state[1:]))
+
+        gradients = loss
+
+    user: Any = Pooled(2, 2)
+    assert any(x.shape[2] % 2 or x.shape[3] % 2 for x, *_ in larger_states(user, state, (), {(1,)}, (), 0))
+
+
 def test_what_is_read_with_another_grows_with_it_and_masked_rows_stay_so() -> None:
     """Labels alone may be more: nothing reads them."""
     hot = np.eye(3)[[0, 1, 2, 1]] * [[1], [1], [0], [1]]

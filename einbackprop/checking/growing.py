@@ -28,6 +28,8 @@ KINDS, WORK = 8, 100_000
 """Kinds of axes, and statements that the loss runs to be differentiated by every entry, at most: more take long."""
 STATES, STEPS, TRIES = 2, (1, 2, 3), 60
 """How many states there are, by how much a size may grow, and how often the loss is run to see what goes together."""
+LINES = 200
+"""Lines up to which gradients are run too, to see what goes together."""
 
 
 def larger_states(
@@ -72,15 +74,17 @@ def larger_states(
         return rebuild(state, lambda array: made.get(id(array), array))
 
     left = iter(range(TRIES))
+    counted_data = {kind for (path, axis), kind in kept.items() if dict(arrays)[path].dtype.kind in "biu"}
 
     def fits(steps: Mapping[Kind, int]) -> bool:
         if next(left, None) is None:
             return False
         there = loss_at(user, other := grown(steps, keeps=True))
-        is_read = there is not None and there != here  # entries more that change nothing: others are missing with them
-        return is_read and (is_broken or has_gradients(user, other))
+        # labels more that change nothing are not read: what they belong to is missing with them
+        is_read = there is not None and (there != here or not steps.keys() <= counted_data)
+        return is_read and (is_spared or has_gradients(user, other))
 
-    here, is_broken = loss_at(user, state), not has_gradients(user, state)
+    here, is_spared = loss_at(user, state), not has_gradients(user, state, LINES)
     for steps in ways(kinds, fits):
         if loss_at(user, other := grown(steps)) is not None:
             yield other
@@ -149,9 +153,9 @@ def loss_at(user: User, state: Any) -> float | None:
     return None
 
 
-def has_gradients(user: User, state: Any) -> bool:
-    """Whether the gradients come to an end in a state."""
+def has_gradients(user: User, state: Any, lines: float = np.inf) -> bool:
+    """Whether the gradients come to an end in a state, in so many lines."""
     with suppress(Raised, ScriptError):
-        user.gradients(duplicate(state))
-        return True
+        _, count = counted(partial(user.gradients, duplicate(state)), lines)
+        return count <= lines
     return False
