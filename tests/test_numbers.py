@@ -48,8 +48,18 @@ def enclosing():
 run_inner = enclosing()
 
 
+written = 14
+
+
 def function(layer, x, unused=13):
-    return layer.run(x) + count + config["steps"] + run_inner(x)
+    global written
+    written = len(x) + 20
+    rows = len(x) + 30
+
+    def run_own():
+        return rows + written
+
+    return layer.run(x) + count + config["steps"] + run_inner(x) + run_own()
 '''
 
 

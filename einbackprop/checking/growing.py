@@ -74,14 +74,15 @@ def larger_states(
         return rebuild(state, lambda array: made.get(id(array), array))
 
     left = iter(range(TRIES))
-    counted_data = {kind for (path, axis), kind in kept.items() if dict(arrays)[path].dtype.kind in "biu"}
+    whole = {path for path, leaf in arrays if leaf.dtype.kind in "biu"}
+    of_labels = {kind for (path, _), kind in kept.items() if path in whole}
 
     def fits(steps: Mapping[Kind, int]) -> bool:
         if next(left, None) is None:
             return False
         there = loss_at(user, other := grown(steps, keeps=True))
         # labels more that change nothing are not read: what they belong to is missing with them
-        is_read = there is not None and (there != here or not steps.keys() <= counted_data)
+        is_read = there is not None and (there != here or not steps.keys() <= of_labels)
         return is_read and (is_spared or has_gradients(user, other))
 
     here, is_spared = loss_at(user, state), not has_gradients(user, state, LINES)

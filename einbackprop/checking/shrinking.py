@@ -93,13 +93,13 @@ def shrunk(
         return None
     sizes: dict[int, int] = {}
     present = sorted({n for _, leaf in arrays_of(trial.state) for n in leaf.shape}, reverse=True)
-    ways = ((size, kept) for kept in ({*fixed} | trial.user.numbers, {*fixed}) for size in present)
-    for size, kept in ways:  # those that the code reads as numbers, which do not follow, if others are not enough
+    ways = ((size, is_number) for is_number in (False, True) for size in present)
+    for size, is_number in ways:  # those that the code reads as numbers do not follow: if others are not enough
         for tried in smaller(size, {*present}, sizes):
-            if not is_large(cost, entries) or tried.keys() & kept:
+            new = tried.keys() - sizes.keys()
+            if not is_large(cost, entries) or new & {*fixed} or bool(new & trial.user.numbers) is not is_number:
                 continue
             found = cost_at(trial, resized(trial.state, tried), dead)
-            is_number = any(n in trial.user.numbers for n in tried.keys() - sizes.keys())
             if found is not None and found < cost and (not is_number or helps(found, cost, entries)):
                 sizes, cost = tried, found
                 break

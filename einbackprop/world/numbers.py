@@ -21,7 +21,7 @@ def numbers_read(run: Callable[[], T]) -> tuple[T, frozenset[int]]:
     """What a run gives, and the whole numbers above 1 that the user's functions read in it, and do not write: globals,
     names of enclosing functions, attributes, entries of global dicts, defaults of parameters.
 
-    An attribute that is written as well, as ``self.n = len(x)`` in a forward pass, follows the sizes.
+    A name or an attribute that is written as well, as ``self.n = len(x)`` in a forward pass, follows the sizes.
     """
     frames: dict[CodeType, FrameType] = {}
 
@@ -35,14 +35,15 @@ def numbers_read(run: Callable[[], T]) -> tuple[T, frozenset[int]]:
         result = run()
     finally:
         sys.settrace(before)
-    written = {name for code in frames for name in attributes_of(code, "STORE_ATTR")}
-    read = {name for code in frames for name in attributes_of(code, "LOAD_ATTR", "LOAD_METHOD")} - written
+    written = {name for code in frames for name in names_of(code, "STORE_ATTR")}
+    read = {name for code in frames for name in names_of(code, "LOAD_ATTR", "LOAD_METHOD")} - written
+    bound = {name for code in frames for name in names_of(code, "STORE_GLOBAL", "STORE_DEREF")}
     codes = frozenset(frames)
     found: set[int] = set()
     for code, frame in frames.items():
         held = {name: frame.f_locals[name] for name in code.co_freevars if name in frame.f_locals}
         named = {name: frame.f_globals[name] for name in code.co_names if name in frame.f_globals} | held
-        found.update(value for value in named.values() if is_number(value))
+        found.update(value for name, value in named.items() if is_number(value) and name not in bound)
         words = [constant for constant in code.co_consts if isinstance(constant, str)]
         entries = (value[word] for value in named.values() if type(value) is dict for word in words if word in value)
         found.update(value for value in entries if is_number(value))
@@ -61,9 +62,9 @@ def numbers_of(value: Any, names: frozenset[str], codes: frozenset[CodeType], de
         ran = plain.__code__ in codes
         given = (*(plain.__defaults__ or ()), *(plain.__kwdefaults__ or {}).values()) if ran else ()
         return {one for one in given if is_number(one)}
-    is_module = isinstance(value, ModuleType)
     kind = value if isinstance(value, type) else type(value)
-    if not depth or not (is_users_module(value) if is_module else is_users_class(kind) or hasattr(value, "__dict__")):
+    holds = is_users_class(kind) or inspect.getattr_static(value, "__dict__", None) is not None
+    if not depth or not (is_users_module(value) if isinstance(value, ModuleType) else holds):
         return set()
     held = (inspect.getattr_static(value, name, None) for name in names)
     found: set[int] = set()
@@ -73,8 +74,8 @@ def numbers_of(value: Any, names: frozenset[str], codes: frozenset[CodeType], de
 
 
 @functools.lru_cache(maxsize=4096)
-def attributes_of(code: CodeType, *operations: str) -> frozenset[str]:
-    """The names of the attributes that some operations of code read or write."""
+def names_of(code: CodeType, *operations: str) -> frozenset[str]:
+    """The names that some operations of code read or write."""
     return frozenset(one.argval for one in dis.get_instructions(code) if one.opname in operations)
 
 
