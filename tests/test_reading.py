@@ -329,3 +329,24 @@ def test_of_rounds_that_are_not_one_no_entry_of_another_array_is_told(tmp_path: 
     assert "c[0,i] = tanh(g[0,i])" in found
     assert "c[2,i] = c[t][i] + g[2,I+i] c[t - 1][i]" in found
     assert not any("g[t,t" in text or text.startswith("np.") or re.search(r"\\bt_?\\d", text) for text in found)
+
+
+def test_arrays_that_each_round_has_of_its_own_are_told_of_all_rounds(tmp_path: Path) -> None:
+    text = """
+    import numpy as np
+
+    def step(x, W):
+        d = x @ W
+        d[:2] *= x
+        d[2:] = 1 - d[2:] ** 2
+        return d
+
+    def gates(W, x):
+        out = np.zeros((len(x), 4))
+        for t in range(len(x)):
+            out[t] = step(x[t], W)
+        return out
+    """
+    rng = np.random.default_rng(0)
+    found = equations(read(module_of(tmp_path, text).gates, rng.normal(size=(2, 4)), rng.normal(size=(3, 2))))
+    assert any(text.startswith("d[t,") or text.startswith("d[n,") for text in found), found

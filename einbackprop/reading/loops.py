@@ -360,7 +360,7 @@ class Folding:
             some = [reads[text][0] for reads in texts if text in reads]
             those = [run for run, reads in zip(runs, texts, strict=True) if text in reads]
             found = self._stacked(some, those, within=asked) if asked or len(some) == len(runs) else None
-            if found is not None and len(found.letters) > len(some[0].letters) and self._is_changed(some):
+            if found is not None and len(found.letters) > len(some[0].letters) and self._is_one_buffer(some):
                 found = None  # a buffer, as each round has left it: ``g[t,t,d]`` would be another array's entry
             whole = self._rolling.carried(found.value) if found is not None else ""
             if found is not None and self._is_left(whole, text, runs[0]):
@@ -410,11 +410,16 @@ class Folding:
             self._rolling.heads.get(access.value) == stored.operands[0].name
             for access in (*run.reads, *run.binds, *run.changes))  # fmt: skip
 
-    def _is_changed(self, accesses: Sequence[Access]) -> bool:
-        """Whether values are what statements have left of an array that they wrote into."""
-        values = {access.value for access in accesses}
-        changed = (access.value for binding in self._trace.bindings for access in binding.changes)
-        return not values.isdisjoint(changed)
+    def _is_one_buffer(self, accesses: Sequence[Access]) -> bool:
+        """Whether values are what rounds have left of one array into which they write, and not arrays of their own."""
+        changed = {access.value for binding in self._trace.bindings for access in binding.changes}
+        begun = set()
+        for access in accesses:
+            name = access.value
+            while name in changed and (before := self._grown_from(name)) is not None:
+                name = before
+            begun.add(name)
+        return len(begun) == 1 < len({access.value for access in accesses})
 
     def _filled(self, accesses: Sequence[Access]) -> Access | None:
         """A buffer that the rounds fill and read, as it is once all of them have written into it: what they read of it
