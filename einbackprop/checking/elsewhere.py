@@ -35,7 +35,7 @@ from ..errors import ScriptError
 from .answers import User
 from .deciding import Unclipped
 from .draws import Role, draw, parameter_role, range_role, role
-from .problems import Problem, with_arrays
+from .problems import Problem, arrays_at, with_arrays
 from .relations import multiples
 from .trials import Trial, tried_once
 
@@ -50,7 +50,7 @@ def is_of_samples(letter: str, program: Program) -> bool:
 
 
 def free_dimensions(
-    program: Program, arrays: Sequence[Array], parameters: Collection[str], fixed: Collection[int] = ()
+    program: Program, arrays: Sequence[Array], parameters: Collection[str], fixed: Collection[int]
 ) -> set[str]:
     """The first letters of the dimensions that may have any size: not those that are ``fixed``, which the code reads
     as numbers.
@@ -145,7 +145,7 @@ Place = Callable[[Input], Path]
 
 
 def other_sizes(
-    program: Program, arrays: list[Any], parameters: Collection[str], fixed: Collection[int] = ()
+    program: Program, arrays: Sequence[Array], parameters: Collection[str], fixed: Collection[int]
 ) -> Sizes | None:
     """Sizes of our own, all different; None where the user's have nothing in common.
 
@@ -153,7 +153,7 @@ def other_sizes(
     ----------
     program : Program
         The loss, or the loss and the gradients traced together.
-    arrays : list of arrays
+    arrays : sequence of arrays
         The inputs of the program.
     parameters : collection of str
         The inputs that gradients are taken of.
@@ -346,9 +346,7 @@ def look(problem: Problem, trial: Trial, program: Program | None, seed: int) -> 
     def try_all() -> bool:
         if shorter and not right:
             return True
-        for sizes, other in problems_elsewhere(
-            problem, trial.state, program, set(names), seed, trial.user.numbers
-        ):
+        for sizes, other in problems_elsewhere(problem, trial, program, set(names), seed):
             there = _tried(other, trial.user, seed)
             if there is not None and there.user.random:
                 break
@@ -375,7 +373,7 @@ def _where_tied(
     Data of two kinds come in batches of one size. A queries' matrix that is square by design has one size, whichever of
     the two a root is taken of.
     """
-    arrays = [np.asarray(get(trial.state, problem.place(declared))) for declared in program.inputs]
+    arrays = arrays_at(problem, program, trial.state)
     parameters = {d.ref.name for d in program.inputs if problem.place(d) in paths}
     of_data = {program.dimension(d.ref.indices[0]).letters[0] for d in program.inputs
                if d.ref.name not in parameters and d.ref.indices}  # fmt: skip
@@ -413,37 +411,35 @@ def _tried(problem: Problem, user: User, seed: int) -> Trial | None:
 
 
 def small_states(
-    problem: Problem, state: Any, program: Program, paths: set[tuple[object, ...]], seed: int, fixed: Collection[int]
+    problem: Problem, trial: Trial, program: Program, paths: set[tuple[object, ...]], seed: int
 ) -> Iterator[Any]:
     """Two states at the smallest sizes that are all different, as far as the code leaves sizes free."""
-    arrays = [np.asarray(get(state, problem.place(declared))) for declared in program.inputs]
+    arrays = arrays_at(problem, program, trial.state)
     parameters = {d.ref.name for d in program.inputs if problem.place(d) in paths}
-    sizes = distinct_sizes(program, free_dimensions(program, arrays, parameters, fixed))
+    sizes = distinct_sizes(program, free_dimensions(program, arrays, parameters, trial.user.numbers))
     rng = np.random.default_rng(seed)
     for _ in range(2):
-        made = resized(state, program, problem.place, sizes, parameters, rng)
+        made = resized(trial.state, program, problem.place, sizes, parameters, rng)
         if made is not None:
             yield with_arrays(replace(problem, state=made))
 
 
 def problems_elsewhere(
-    problem: Problem, state: Any, program: Program | None, paths: set[tuple[object, ...]], seed: int,
-    fixed: Collection[int],
-) -> Iterator[tuple[str, Problem]]:  # fmt: skip
-    """The problem at other sizes: those that the user's own code can make, or else those of the letters, but for the
-    ``fixed`` ones."""
+    problem: Problem, trial: Trial, program: Program | None, paths: set[tuple[object, ...]], seed: int
+) -> Iterator[tuple[str, Problem]]:
+    """The problem at other sizes: those that the user's own code can make, or else those of the letters."""
     if problem.elsewhere is not None:
         yield from problem.elsewhere()
         return
     if program is None:
         return
-    arrays = [np.asarray(get(state, problem.place(declared))) for declared in program.inputs]
+    arrays = arrays_at(problem, program, trial.state)
     if sum(array.size for array in arrays) > LARGEST:
         return
     parameters = {d.ref.name for d in program.inputs if problem.place(d) in paths}
-    sizes = other_sizes(program, arrays, parameters, fixed)
+    sizes = other_sizes(program, arrays, parameters, trial.user.numbers)
     if sizes is not None:
-        state = resized(state, program, problem.place, sizes, parameters, np.random.default_rng(seed))
+        state = resized(trial.state, program, problem.place, sizes, parameters, np.random.default_rng(seed))
         if state is not None:
             changed = {d.letters[0]: sizes[d.letters[0]] for d in program.dimensions}
             yield told(changed), replace(problem, state=state)

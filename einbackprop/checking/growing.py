@@ -83,9 +83,9 @@ def larger_states(
         there = loss_at(user, other := grown(steps, keeps=True))
         # labels more that change nothing are not read: what they belong to is missing with them
         is_read = there is not None and (there != here or not steps.keys() <= of_labels)
-        return is_read and (is_spared or has_gradients(user, other))
+        return is_read and (is_spared or runs(user.gradients, other))
 
-    here, is_spared = loss_at(user, state), not has_gradients(user, state, LINES)
+    here, is_spared = loss_at(user, state), lines_run(user.gradients, state, LINES) > LINES
     for steps in ways(kinds, fits):
         if loss_at(user, other := grown(steps)) is not None:
             yield other
@@ -140,9 +140,15 @@ def with_other_numbers(state: Any, seed: int) -> Iterator[Any]:
 
 def work_of(user: User, state: Any, parameters: Collection[Path]) -> float:
     """How many statements the loss runs, times the entries that it is differentiated by."""
+    count = lines_run(user.loss, state)
+    return count * sum(np.size(get(state, path)) for path in parameters) if np.isfinite(count) else count
+
+
+def lines_run(function: Callable[[Any], Any], state: Any, most: float = np.inf) -> float:
+    """How many lines a function of the user's runs in a state, ``most`` and one where these are more; infinitely many
+    where it stops."""
     with suppress(Raised, ScriptError):
-        _, count = counted(partial(user.loss, duplicate(state)))
-        return count * sum(np.size(get(state, path)) for path in parameters)
+        return counted(partial(function, duplicate(state)), most)[1]
     return np.inf
 
 
@@ -154,9 +160,9 @@ def loss_at(user: User, state: Any) -> float | None:
     return None
 
 
-def has_gradients(user: User, state: Any, lines: float = np.inf) -> bool:
-    """Whether the gradients come to an end in a state, in so many lines."""
+def runs(function: Callable[[Any], Any], state: Any) -> bool:
+    """Whether a function of the user's has a value in a state."""
     with suppress(Raised, ScriptError):
-        _, count = counted(partial(user.gradients, duplicate(state)), lines)
-        return count <= lines
+        function(duplicate(state))
+        return True
     return False

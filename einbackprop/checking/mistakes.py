@@ -7,7 +7,6 @@ takes long, and of gradients that stop with an error.
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -22,20 +21,20 @@ from einbackprop.checking.elsewhere import (
     sizes_written,
     small_states,
 )
-from einbackprop.checking.growing import larger_states, with_other_numbers
-from einbackprop.checking.problems import Problem
+from einbackprop.checking.growing import larger_states, runs, with_other_numbers
+from einbackprop.checking.problems import Problem, arrays_at
 from einbackprop.checking.shrinking import SEARCHED, shrunk
 from einbackprop.checking.trials import Trial, drawn
 from einbackprop.checking.verdicts import Finding, Line
-from einbackprop.core.nesting import Path, duplicate, get
+from einbackprop.core.nesting import Path, duplicate
 from einbackprop.core.program import Program
 from einbackprop.core.progress import doing
 from einbackprop.diagnosis.cases import Case, Diagnosis, Place
 from einbackprop.diagnosis.cotangents import Cotangents, Derivative
 from einbackprop.diagnosis.lines import LOGARITHM, guards, lines_of_backward
 from einbackprop.diagnosis.review import Review
-from einbackprop.errors import EinbackpropError, ScriptError
-from einbackprop.world import Raised, moved
+from einbackprop.errors import EinbackpropError
+from einbackprop.world import moved
 
 MANY = 500
 """Entries of gradients beyond which mistakes are looked for at smaller sizes, where the code runs at them."""
@@ -112,17 +111,16 @@ def case_of(
     """Wrong gradients as a case for the diagnosis; ``larger`` are more states at which a repair must hold, and so are
     those at other sizes, of the program with its loops ``folded`` where that is given: others than run at these.
     """
-    numbers = trial.user.numbers
-    others = islice(problems_elsewhere(problem, trial.state, folded or program, set(paths), seed, numbers), 1)
+    others = islice(problems_elsewhere(problem, trial, folded or program, set(paths), seed), 1)
     here = problem.gradients.world
     states_there = [moved(Drawing.copied(drawn(other, seed)), other.gradients.world, here) for _, other in others]
     elsewhere = [*states_there, *larger]
     written = set() if program is None else sizes_written(program)
-    fixed = (written | numbers) - {2}  # a 2 is seldom a size
+    fixed = (written | trial.user.numbers) - {2}  # a 2 is seldom a size
     grown = (*larger_states(trial.user, states[0], elsewhere, set(paths), fixed, seed),
              *with_other_numbers(states[0], seed))  # fmt: skip
     if program is not None and sum(int(np.prod(target.shape)) for target in trial.targets) > MANY:
-        small = small_states(problem, trial.state, program, set(paths), seed, numbers)
+        small = small_states(problem, trial, program, set(paths), seed)
         # an object may keep a size as a number, and the gradients read it where the loss does not
         needed = [run for run in (trial.user.loss, trial.user.gradients) if runs(run, trial.state)]
         states = [state for state in small if all(runs(run, state) for run in needed)] or states
@@ -170,19 +168,6 @@ def as_read(findings: Iterable[Finding], review: Review) -> tuple[Finding, ...]:
     told = ((item, known.get(place)) for item, place in zip(findings, places, strict=True))
     return tuple(item if line is None else replace(item, yours=line.formula, yours_markup=line.markup)
                  for item, line in told)  # fmt: skip
-
-
-def runs(function: Callable[[Any], Any], state: Any) -> bool:
-    """Whether a function of the user's has a value in a state."""
-    with suppress(Raised, ScriptError):
-        function(duplicate(state))
-        return True
-    return False
-
-
-def arrays_at(problem: Problem, program: Program, state: Any) -> tuple[np.ndarray, ...]:
-    """The inputs of a program in a state."""
-    return tuple(np.asarray(get(state, problem.place(declared))) for declared in program.inputs)
 
 
 def traced_at(pair: Callable[[Any], Trace], state: Any) -> Trace | EinbackpropError:

@@ -28,7 +28,7 @@ from einbackprop.core.nesting import (
     replaced,
     unlike_arrays,
 )
-from einbackprop.core.program import Input
+from einbackprop.core.program import Input, Program
 from einbackprop.core.progress import frames_of
 from einbackprop.core.records import dataclass
 from einbackprop.errors import CodeError, RefusedError, ScriptError
@@ -173,6 +173,11 @@ def at_targets(state: Any, roots: tuple[Path, ...], place: Callable[[Input], Pat
     known = {path: wanted[id(leaf)] for step, value in places for path, leaf in leaves(value, (step,))
              if isinstance(leaf, np.ndarray) and id(leaf) in wanted}
     return lambda declared: known.get(place(declared), place(declared))
+
+
+def arrays_at(problem: Problem, program: Program, state: Any) -> tuple[np.ndarray, ...]:
+    """The inputs of a program in a state."""
+    return tuple(np.asarray(get(state, problem.place(declared))) for declared in program.inputs)
 
 
 def with_arrays(problem: Problem) -> Any:

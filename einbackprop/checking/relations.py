@@ -33,8 +33,8 @@ ENTRIES, FEWEST = 16, 4
 """Entries of a gradient that are looked at one by one, and of how many something is said."""
 SMALL = 2.0**-5
 """By how much what gradients are of is made smaller than it was drawn."""
-STEPS = [SMALL * 2.0 ** (n / 2) for n in range(8)]
-"""Scales at which is looked at how what a gradient is off by grows."""
+TIMES = [2.0 ** (n / 2) for n in range(1, 8)]
+"""Scales, relative to that, at which is looked at how what a gradient is off by grows."""
 SEEN, LARGE = 1e-11, 0.1
 """From where on, and up to where, that is neither rounding nor as large as the gradient itself."""
 EVEN = 0.2
@@ -72,8 +72,9 @@ def right_when_small(trial: Trial, rng: np.random.Generator) -> set[str]:
         return {}
 
     seed = int(rng.integers(2**32))
-    found = {name for name, known in slopes_at(SMALL).items() if _fitted(known) == Relation(1.0)}
-    known = [slopes_at(scale) for scale in STEPS] if found else []
+    known = [slopes_at(SMALL)]
+    found = {name for name, slopes in known[0].items() if _fitted(slopes) == Relation(1.0)}
+    known += [slopes_at(SMALL * times) for times in TIMES] if found else []
     return {name for name in found if not is_power([_off(slopes.get(name, ())) for slopes in known])}
 
 

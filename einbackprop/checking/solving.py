@@ -21,7 +21,6 @@ from einbackprop.checking.elsewhere import Elsewhere, look
 from einbackprop.checking.guards import made_finite, right_but_for_guards, unguarded
 from einbackprop.checking.matching import Target
 from einbackprop.checking.mistakes import (
-    arrays_at,
     as_read,
     case_of,
     diagnosis_of,
@@ -31,7 +30,7 @@ from einbackprop.checking.mistakes import (
     unread_diagnosis,
 )
 from einbackprop.checking.penalties import in_doubt, penalties_among
-from einbackprop.checking.problems import Problem
+from einbackprop.checking.problems import Problem, arrays_at
 from einbackprop.checking.relations import is_mostly_right, relations, right_when_small
 from einbackprop.checking.reports import Report
 from einbackprop.checking.shrinking import STATEMENTS, shrunk, statements_run, without_unread

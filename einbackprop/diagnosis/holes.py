@@ -40,6 +40,7 @@ from einbackprop.diagnosis.versions import Change, Definition, Version
 from einbackprop.diagnosis.vocabulary.hand import MISSING, counters, is_object, value_of
 from einbackprop.diagnosis.vocabulary.trees import (
     OPERANDS,
+    along,
     assignment,
     binary,
     exchanged,
@@ -182,17 +183,15 @@ def places(version: Version, hole: Hole) -> Iterator[Hole]:
 def updates(version: Version, suspect: Suspect) -> Iterator[Hole]:
     """Where something may be added to what a statement makes, or to an entry of it: before it is read, and in the loops
     between, to one entry in each round."""
-    bound = bound_at(version, suspect)
-    for target, shape in lacking(bound[0], suspect) if bound is not None else ():
-        yield from additions(target, shape, bound[1] if bound is not None else [], suspect.site)
+    for target, shape, following in lacking_at(version, suspect):
+        yield from additions(target, shape, following, suspect.site)
 
 
 def updates_of_row(version: Version, suspect: Suspect) -> Iterator[Hole]:
     """Where something may be added to the one row of what a statement makes that is not what it should be, or column:
     ``g[0] += …``."""
-    bound = bound_at(version, suspect)
-    for target, shape in lacking(bound[0], suspect) if bound is not None else ():
-        after = until_read(bound[1] if bound is not None else [], ast.unparse(target))
+    for target, shape, following in lacking_at(version, suspect):
+        after = until_read(following, ast.unparse(target))
         last = next((n for n in reversed(range(len(after))) if is_update_of(after[n], target)), -1)
         for row in lacking_rows(target, shape, suspect):  # beside what is done to all of it
             definition = suspect.site.file, suspect.site.definition
@@ -202,6 +201,16 @@ def updates_of_row(version: Version, suspect: Suspect) -> Iterator[Hole]:
 def is_update_of(statement: ast.stmt, target: ast.expr) -> bool:
     """Whether a statement is an update of a target."""
     return isinstance(statement, ast.AugAssign) and ast.unparse(statement.target) == ast.unparse(target)
+
+
+def lacking_at(
+    version: Version, suspect: Suspect
+) -> Iterator[tuple[ast.expr, tuple[int, ...], list[ast.stmt]]]:  # fmt: skip
+    """What a statement binds and may lack something, with its shape and the statements after it."""
+    bound = bound_at(version, suspect)
+    if bound is not None:
+        target, following = bound
+        yield from ((one, shape, following) for one, shape in lacking(target, suspect))
 
 
 def lacking(target: ast.expr, suspect: Suspect) -> Iterator[tuple[ast.expr, tuple[int, ...]]]:
@@ -227,8 +236,7 @@ def lacking_rows(target: ast.expr, shape: tuple[int, ...], suspect: Suspect) -> 
     off = np.abs(suspect.shift.reshape(shape))
     places = np.nonzero(off > CLOSE * off.max(initial=0.0))
     at = [(axis, int(where[0])) for axis, where in enumerate(places) if shape[axis] > 1 and len({*where.tolist()}) == 1]
-    indices = [[*[ast.Slice()] * axis, number(n if n + 1 < shape[axis] else -1)] for axis, n in at]
-    return [subscript(target, index[0] if len(index) == 1 else ast.Tuple(index, ast.Load())) for index in indices]
+    return [subscript(target, along(axis, number(n if n + 1 < shape[axis] else -1))) for axis, n in at]
 
 
 def rebinding(statements: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
@@ -339,9 +347,7 @@ def entries(target: ast.expr, rank: int, loop: ast.stmt, function: ast.AST) -> l
     spelled = indices_in(function, target)
     counts = [ast.Name(name, ast.Load()) for name in counters(loop)]
     single = [index for index in (*counts, *spelled) if not isinstance(index, ast.Tuple | ast.Slice | ast.Constant)]
-    every = ast.Slice()
-    sliced = [ast.Tuple([*[every] * axis, index], ast.Load()) if axis else index
-              for index in single for axis in reversed(range(rank))]  # fmt: skip
+    sliced = [along(axis, index) for index in single for axis in reversed(range(rank))]
     inside = [index for index in (*spelled, *sliced) if names_in(index) & names_in(loop)]
     return [subscript(target, index) for index in {ast.unparse(index): index for index in inside}.values()]
 

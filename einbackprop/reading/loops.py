@@ -106,6 +106,7 @@ class Folding:
         self._runs = {binding.source: binding for binding in trace.bindings}
         self._defining = program.defining()
         self._sums = grouped((one.source, one) for one in program.equations if isinstance(one, Sum))
+        self._changed = {access.value for binding in trace.bindings for access in binding.changes}
         self._readers: dict[str, set[Hashable]] = {}
         for binding in trace.bindings:
             for access in binding.reads:
@@ -412,11 +413,10 @@ class Folding:
 
     def _is_one_buffer(self, accesses: Sequence[Access]) -> bool:
         """Whether values are what rounds have left of one array into which they write, and not arrays of their own."""
-        changed = {access.value for binding in self._trace.bindings for access in binding.changes}
         begun = set()
         for access in accesses:
             name = access.value
-            while name in changed and (before := self._grown_from(name)) is not None:
+            while name in self._changed and (before := self._grown_from(name)) is not None:
                 name = before
             begun.add(name)
         return len(begun) == 1 < len({access.value for access in accesses})

@@ -12,6 +12,7 @@ from einbackprop.diagnosis.vocabulary.hand import NEAREST, unlikeness
 from einbackprop.diagnosis.vocabulary.trees import (
     OPERANDS,
     SUMS,
+    along,
     attribute,
     binary,
     call,
@@ -157,12 +158,10 @@ def picked(expression: Expression, place: Place) -> Iterator[Edit]:
 
 def as_in_other_lines(expression: Expression, place: Place) -> Iterator[Edit]:
     """What the file has as an index of the same array at the same place: ``p[t, u, y[u]]`` for ``p[t, u, 0]``."""
-    hand, above = expression.hand, place.outer
-    is_several = isinstance(place.parent, ast.Tuple)
-    window = above.outer if is_several and above is not None else above
-    if window is None or not is_index(place):
+    hand, window = expression.hand, window_of(place)
+    if window is None:
         return
-    at, count = (place.index or 0, len(place.parent.elts)) if is_several else (0, 1)
+    at, count = (place.index or 0, len(place.parent.elts)) if isinstance(place.parent, ast.Tuple) else (0, 1)
     known = {*hand.sizes, *hand.shapes, *hand.labels}
     others = hand.indices.get((ast.unparse(window.node.value), count, at), ())
     fitting = [other for other in others if names_in(other) <= known and not is_same(other, place.node)]
@@ -332,13 +331,13 @@ def index_missing(expression: Expression) -> Iterator[Edit]:
             yield expression.edit(place, new, 2.3 + NEAREST * rank, "the index is missing: {}", new)
         for rank, name in enumerate(names[:4] if shape else ()):
             for new, more in ((subscript(place.node, parsed(name)), 0.0),
-                              (subscript(place.node, joined([ast.Slice(), parsed(name)])), 0.2),
+                              (subscript(place.node, along(1, parsed(name))), 0.2),
                               (subscript(place.node, binary(parsed(name), "-", number(1))), 0.5)):  # fmt: skip
                 cost = 1.9 + more + NEAREST * rank
                 yield expression.edit(place, new, cost, "the index is missing: {}", new)
         for text in SLICES[1:4] if shape else ():
             for at in range(len(shape)):
-                new = subscript(place.node, joined([*([ast.Slice()] * at), sliced(text)]))
+                new = subscript(place.node, along(at, sliced(text)))
                 yield expression.edit(place, new, 2.4, "{} is needed, not all of {}", new, place)
 
 
@@ -437,8 +436,14 @@ def sums(node: ast.expr, sizes: Sequence[str]) -> Iterator[tuple[ast.expr, float
 
 def is_index(place: Place) -> bool:
     """Whether a place is a whole index of an axis."""
+    return window_of(place) is not None
+
+
+def window_of(place: Place) -> Place | None:
+    """The subscript of which a place is a whole index of an axis."""
     above = place.outer.outer if isinstance(place.parent, ast.Tuple) and place.outer else place.outer
-    return above is not None and isinstance(above.node, ast.Subscript) and held_key(above.node) is None
+    is_one = above is not None and isinstance(above.node, ast.Subscript) and held_key(above.node) is None
+    return above if is_one else None
 
 
 def is_bound(place: Place) -> bool:

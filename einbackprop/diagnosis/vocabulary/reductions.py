@@ -8,6 +8,7 @@ from typing import Any
 from einbackprop.diagnosis.vocabulary.expression import REDUCTIONS, Edit, Expression, Kinds, Place, axes
 from einbackprop.diagnosis.vocabulary.hand import NEAREST
 from einbackprop.diagnosis.vocabulary.trees import (
+    along,
     attribute,
     binary,
     call,
@@ -145,7 +146,7 @@ def turned(axis: ast.expr | None) -> Iterator[ast.expr]:
     if number_of == -1:
         yield ast.Tuple([ast.Constant(...), back], ast.Load())
     elif isinstance(number_of, int) and 0 <= number_of < MOST_AXES:
-        yield ast.Tuple([*[ast.Slice()] * number_of, back], ast.Load()) if number_of else back
+        yield along(number_of, back)
 
 
 def is_turned(index: ast.expr) -> bool:
@@ -198,8 +199,7 @@ def entry_or_sum(expression: Expression) -> Iterator[Edit]:
                 yield expression.edit(place, new, 1.5, *said, new, node)
         elif array is not None and isinstance(over, int) and 0 <= over < MOST_AXES:
             for n, at in enumerate((0, -1)):
-                index = [*[ast.Slice()] * over, number(at)]
-                new = subscript(array, ast.Tuple(index, ast.Load()) if over else index[0])
+                new = subscript(array, along(over, number(at)))
                 yield expression.edit(place, new, 1.8 + 0.2 * n, *said, new, node)
 
 

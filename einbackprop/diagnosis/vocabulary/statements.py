@@ -20,6 +20,7 @@ from einbackprop.diagnosis.vocabulary.operands import shape_cost
 from einbackprop.diagnosis.vocabulary.trees import (
     OPERANDS,
     Numbering,
+    along,
     altered,
     assignment,
     attribute,
@@ -125,7 +126,7 @@ def part_of_both(statement: Any, hand: Hand) -> Iterator[Edit]:
     expression = Expression(statement.value, hand) if shape else None
     for place in expression.operands if expression is not None else ():
         for axis, text in product(range(len(shape or ())), PARTS if hand.shapes.get(place.text) == shape else ()):
-            part = indexing.joined([*[ast.Slice()] * axis, indexing.sliced(text)])
+            part = along(axis, indexing.sliced(text))
             only = subscript(with_context(target, ast.Load()), part)
             value = place.put(subscript(place.node, part))
             changed = ast.AugAssign(with_context(only, ast.Store()), statement.op, value)

@@ -51,6 +51,15 @@ def attribute(node: ast.expr, name: str) -> ast.Attribute:
     return ast.Attribute(node, name, ast.Load())
 
 
+def along(axis: int, index: ast.expr) -> ast.expr:
+    """An index of one axis, with all of those before it.
+
+    >>> [ast.unparse(subscript(parsed("x"), along(axis, number(0)))) for axis in (0, 1, 2)]
+    ['x[0]', 'x[:, 0]', 'x[:, :, 0]']
+    """
+    return ast.Tuple([*[ast.Slice()] * axis, index], ast.Load()) if axis else index
+
+
 def subscript(node: ast.expr, index: ast.expr) -> ast.Subscript:
     """``node[index]``."""
     return ast.Subscript(node, index, ast.Load())
