@@ -160,6 +160,20 @@ def test_pixels_that_nothing_reads_may_be_more() -> None:
     assert any(x.shape[2] % 2 or x.shape[3] % 2 for x, *_ in larger_states(user, state, (), {(1,)}, (), 0))
 
 
+def test_sizes_at_which_the_gradients_stop_are_left_out() -> None:
+    """The loss takes any sizes, the gradients three columns alone."""
+    class Narrow(Summed):
+        def gradients(self, state: Any) -> float:
+            if state["x"].shape[1] != 3:
+                raise Raised(ValueError("three columns"))
+            return super().loss(state)
+
+    user: Any = Narrow()
+    found = list(larger_states(user, {"x": RNG.normal(size=(2, 3)), "more": RNG.normal(size=2)}, (), {("x",)}, (), 0))
+    assert found
+    assert {other["x"].shape[1] for other in found} == {3}
+
+
 def test_what_is_read_with_another_grows_with_it_and_masked_rows_stay_so() -> None:
     """Labels alone may be more: nothing reads them."""
     hot = np.eye(3)[[0, 1, 2, 1]] * [[1], [1], [0], [1]]

@@ -108,7 +108,7 @@ def test_a_size_that_stands_for_another_is_seen_still() -> None:
 STEPS = """
 import numpy as np
 
-count = 40
+count = 200
 
 def loss(W, x):
     h, total = np.zeros(len(W)), 0.0
@@ -133,6 +133,34 @@ def gradients(W, x):
 def test_of_long_loops_such_a_size_is_made_smaller_where_no_other_will_do(divisor: str) -> None:
     module = module_of(STEPS.replace("DIVISOR", divisor), f"steps_{divisor[:3]}")
     rng = np.random.default_rng(1)
-    report = eb.check(module.loss, module.gradients, rng.normal(size=(3, 3)) / 2, rng.normal(size=(40, 3)))
+    report = eb.check(module.loss, module.gradients, rng.normal(size=(3, 3)) / 2, rng.normal(size=(200, 3)))
     assert [item.verdict for item in report.gradients] == ["right"]
     assert not report.findings
+    is_cut = any("Lines are read at smaller sizes than yours" in text for text in report.assumptions)
+    assert is_cut is (divisor == "count")  # else the gradients would be wrong there, and are not
+
+
+ROUNDS = """
+import numpy as np
+
+width = 6
+
+def loss(w, x):
+    total = 0.0
+    for t in range(300):
+        total += np.mean((x * w) ** 2) / 300
+    return total
+
+def gradients(w, x):
+    dw = np.zeros_like(w)
+    for t in range(300):
+        dw += 2 / width * x ** 2 * w / 300
+    return dw
+"""
+
+
+def test_such_a_size_is_not_made_smaller_where_that_runs_no_fewer_lines() -> None:
+    module, rng = module_of(ROUNDS, "rounds_of_a_number"), np.random.default_rng(1)
+    report = eb.check(module.loss, module.gradients, *rng.normal(size=(2, 6)))
+    assert [item.verdict for item in report.gradients] == ["right"]
+    assert not any("smaller sizes" in text for text in report.assumptions)

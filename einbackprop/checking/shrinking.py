@@ -19,7 +19,7 @@ import numpy as np
 from einbackprop.checking import answers
 from einbackprop.checking.answers import ORDER, same
 from einbackprop.checking.problems import Problem, counted, targets_of, with_arrays
-from einbackprop.checking.trials import Trial
+from einbackprop.checking.trials import Trial, tried_once
 from einbackprop.core.collecting import grouped
 from einbackprop.core.nesting import Attribute, Path, duplicate, get, leaves, rebuild, replaced, root
 from einbackprop.core.records import dataclass
@@ -91,6 +91,19 @@ def shrunk(
     cost = cost[0], cost[1] - sum(get(trial.state, path).size for path in dead)
     if not (lists or is_large(cost, entries)) or share_memory(trial.state, dead):
         return None
+    sizes = cut_sizes(problem, trial, cost, entries, fixed, dead)
+    found_at = at_sizes(problem, trial, sizes, dead) if sizes or lists else None
+    if found_at is None or not lists:
+        return found_at
+    longer = resized(shortened(whole, lists, SMALLEST + 1), sizes)
+    others = (longer,) if cost_at(trial, longer) is not None else ()
+    return replace(found_at, others=(*found_at.others, *others)[:1], lists=tuple(lists))
+
+
+def cut_sizes(
+    problem: Problem, trial: Trial, cost: tuple[int, int], entries: int, fixed: Collection[int], dead: Sequence[Path]
+) -> Sizes:  # fmt: skip
+    """What each size of a trial's arrays becomes, as long as there is too much of anything."""
     sizes: dict[int, int] = {}
     present = sorted({n for _, leaf in arrays_of(trial.state) for n in leaf.shape}, reverse=True)
     ways = ((size, is_number) for is_number in (False, True) for size in present)
@@ -100,15 +113,22 @@ def shrunk(
             if not is_large(cost, entries) or new & {*fixed} or bool(new & trial.user.numbers) is not is_number:
                 continue
             found = cost_at(trial, resized(trial.state, tried), dead)
-            if found is not None and found < cost and (not is_number or helps(found, cost, entries)):
+            if found is None or not found < cost:
+                continue
+            if not is_number or (helps(found, cost, entries) and stay_right(problem, trial, tried)):
                 sizes, cost = tried, found
                 break
-    found_at = at_sizes(problem, trial, sizes, dead) if sizes or lists else None
-    if found_at is None or not lists:
-        return found_at
-    longer = resized(shortened(whole, lists, SMALLEST + 1), sizes)
-    others = (longer,) if cost_at(trial, longer) is not None else ()
-    return replace(found_at, others=(*found_at.others, *others)[:1], lists=tuple(lists))
+    return sizes
+
+
+def stay_right(problem: Problem, trial: Trial, sizes: Sizes) -> bool:
+    """Whether gradients that are right are so with arrays cut: not where one of the functions reads a size of them, and
+    the other a number that does not follow."""
+    right = {target.name for target in trial.targets}.difference(trial.wrong)
+    with suppress(ScriptError):
+        small = replace(problem, state=resized(trial.state, sizes))
+        return not right or right.isdisjoint(tried_once(small, np.random.default_rng(0), trial.user).wrong)
+    return False
 
 
 def without_unread(problem: Problem) -> Problem:
