@@ -60,7 +60,7 @@ def larger_states(
         return
     rng = np.random.default_rng(seed)
 
-    def grown(steps: Mapping[Kind, int], *, keeps: bool = False) -> Any:
+    def grown(steps: Mapping[Kind, int]) -> Any:
         made: dict[int, np.ndarray] = {}
         for path, leaf in arrays:
             own_kinds = [kept.get((path, axis)) for axis in range(leaf.ndim)]
@@ -68,9 +68,7 @@ def larger_states(
             shape = tuple(size + step for size, step in zip(leaf.shape, more, strict=True))
             if any(more):
                 own = draw(np.empty(shape), role_at(leaf, shape), rng) if path in parameters else None
-                made[id(leaf)] = np.array(data_like(leaf, shape, rng) if own is None else own, leaf.dtype)
-                if keeps:
-                    made[id(leaf)][tuple(map(slice, leaf.shape))] = leaf
+                made[id(leaf)] = np.asarray(data_like(leaf, shape, rng) if own is None else own).astype(leaf.dtype)
         return rebuild(state, lambda array: made.get(id(array), array))
 
     left = iter(range(TRIES))
@@ -80,7 +78,7 @@ def larger_states(
     def fits(steps: Mapping[Kind, int]) -> bool:
         if next(left, None) is None:
             return False
-        there = loss_at(user, other := grown(steps, keeps=True))
+        there = loss_at(user, other := grown(steps))
         # labels more that change nothing are not read: what they belong to is missing with them
         is_read = there is not None and (there != here or not steps.keys() <= of_labels)
         return is_read and (is_spared or runs(user.gradients, other))
