@@ -1261,8 +1261,35 @@ def test_an_axis_that_is_missing_is_kept_where_the_shape_needs_it() -> None:
     assert [found.write for found in found_in(report)] == ["return np.sum(d, axis=1, keepdims=True)"]
 
 
-def test_an_axis_of_size_1_that_was_meant_stays() -> None:
-    """The code stretches a row to the vector that it is the gradient of: no shape that fits better is one edit away."""
+def test_a_shape_is_repaired_by_what_changes_no_value() -> None:
+    """``* (b > 0)`` has the shape of b, and is right wherever b was drawn positive."""
+    def loss(b: Any, x: Any) -> Any:
+        return np.sum(np.tanh(x + b) ** 2)
+
+    def gradient(b: Any, x: Any) -> Any:
+        t = np.tanh(x + b)
+        return np.sum(2 * t * (1 - t**2))
+
+    (found,) = found_in(check(loss, gradient, np.array([0.7]), np.linspace(0.1, 0.6, 5)))
+    assert found.write == "return np.sum(2 * t * (1 - t**2), keepdims=True)"
+    assert found.message == "keepdims=True is missing: the values are right, and the shape is not."
+
+
+def test_where_a_shape_is_all_that_is_wrong_no_edit_of_values_is_tried() -> None:
+    """``p * (b > 0)`` has the shape of b, and no value of b that was drawn tells that it is wrong."""
+    def loss(b: Any, x: Any) -> Any:
+        return np.sum(np.exp(x * b**2))
+
+    def gradient(b: Any, x: Any) -> Any:
+        p = 2 * x * b[0] * np.exp(x * b[0] ** 2)
+        return p.dot(np.ones(len(x)))
+
+    (found,) = found_in(check(loss, gradient, np.array([0.7]), np.linspace(0.1, 0.6, 5)))
+    assert found.write == "return p.dot(np.ones(len(x))).reshape(b.shape)"
+
+
+def test_a_shape_is_repaired_after_the_values() -> None:
+    """A row for a vector: as NumPy stretches it, values can be right; then the shape is a mistake like others."""
     def loss(b: Any, z: Any) -> Any:
         return np.sum((z + b) ** 2)
 
@@ -1272,7 +1299,7 @@ def test_an_axis_of_size_1_that_was_meant_stays() -> None:
 
     rng = np.random.default_rng(0)
     report = check(loss, gradient, rng.normal(size=4), rng.normal(size=(3, 4)))
-    assert [found.write for found in found_in(report)] == ["return np.sum(d, axis=0, keepdims=True)"]
+    assert [found.write for found in found_in(report)] == ["return np.sum(d, axis=0)"]
 
 
 POOL = """\

@@ -77,9 +77,9 @@ def test_the_text_says_what_to_write(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 SHAPES = {
     "keepdims": ("db2 = d_two.sum(axis=1)", "db2 = d_two.sum(axis=1, keepdims=True)", "db2",
-                 "the values are right, but the shape is (4, 1), and b2 has shape (4,): leave out keepdims=True."),
+                 "keepdims is too much here: the values are right, and the shape is not."),
     "a unit axis": ("db2 = d_two.sum(axis=1)", "db2 = d_two.sum(axis=1)[:, None]", "db2",
-                    "the values are right, but the shape is (4, 1), and b2 has shape (4,): add .reshape(b2.shape)."),
+                    "the axis in d_two.sum(axis=1)[:, None] is too much: the values are right, and the shape is not."),
     "left out": ("dW2, db2, dW3, db3]", "dW2, dW3, db3]", "return [",
                  "the gradient of b2 is made on line 38, but it is not returned."),
     "None": ("dW2, db2, dW3, db3]", "dW2, None, dW3, db3]", "return [",

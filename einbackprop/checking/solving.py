@@ -333,14 +333,12 @@ def _for_these_sizes(traced: Trace, changed: set[int]) -> Trace:
     ))  # fmt: skip
 
 
-def _once(read: Sequence[Finding], found: Sequence[Finding]) -> Iterator[Finding]:
-    """The findings of the review and of the diagnosis: those on one line as one, in the review's words."""
-    said = {(item.file, item.line): item for item in read}
-    places = {(item.file, item.line) for item in found}
-    yield from (item for item in read if (item.file, item.line) not in places)
-    for item in found:
-        told = said.get((item.file, item.line), item)
-        yield replace(item, message=told.message, kind=told.kind)
+def _once(read: Sequence[Finding], diagnosis: Diagnosis) -> Iterator[Finding]:
+    """The findings of the diagnosis, and of the review those that are not told with them."""
+    places = {(item.file, item.line) for item in diagnosis.findings}
+    if not diagnosis.are_shaped:
+        yield from (item for item in read if (item.file, item.line) not in places)
+    yield from diagnosis.findings
 
 
 def _report(
@@ -348,7 +346,7 @@ def _report(
     faults: Sequence[InternalFault], progress: Progress,
 ) -> Report:
     """All that was found; lines that are right are read when somebody looks at them."""
-    findings = (*decision.findings, *_once(read.findings, diagnosis.findings))
+    findings = (*decision.findings, *_once(read.findings, diagnosis))
     findings = tuple(sorted(findings, key=lambda item: item.line is None))  # what to write comes before what to know
     places = diagnosis.follows.union((item.file, item.line) for item in findings if item.file and item.line)
     accused = contained("the lines", partial(read.lines, diagnosis.verdict_of, places), ()) if places else ()

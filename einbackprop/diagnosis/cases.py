@@ -29,11 +29,14 @@ class Diagnosis:
         The statements whose values are others with what is to be written.
     open : frozenset of places
         Those that gradients depend on that are wrong still.
+    are_shaped : bool
+        Whether all gradients have the shapes that they should have with what is to be written.
     """
 
     findings: tuple[Finding, ...] = ()
     follows: frozenset[Place] = frozenset()
     open: frozenset[Place] = frozenset()
+    are_shaped: bool = False
 
     def verdict_of(self, file: str, line: int) -> str:
         """The verdict on a line of the user's."""

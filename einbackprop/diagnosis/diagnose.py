@@ -45,6 +45,7 @@ STATES = 3
 SLIGHT, CLEARED = 1e-4, 100
 """Of its largest entry, what a gradient is off by little; by how many times less it is off once that is repaired."""
 LOCAL = "With that everything is right at sizes and numbers such as yours, and something is not at others."
+OF_SHAPE = ": the values are right, and the shape is not"
 CARRIED = "what a loop carries from one round to the next"
 UPDATES: Mapping[type[ast.operator], str] = {ast.Add: "added to", ast.Sub: "subtracted from"}
 
@@ -90,7 +91,8 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     follows = differing(before, after)
     findings = with_formulas(told, version.of_texts(texts), texts, case, follows)
     wrong = {suspect.site.place for suspect in after.suspects} if after.wrong else set()
-    return Diagnosis(findings, follows, frozenset(wrong))
+    are_shaped = is_repaired and judge.strict and bool(told)
+    return Diagnosis(findings, follows, frozenset(wrong), are_shaped)
 
 
 def has_own_guard(experiment: Experiment, version: Version) -> bool:
@@ -318,9 +320,6 @@ def sharpen(experiments: Sequence[Experiment], case: Case) -> None:
     own = first.run() or {}
     first.loose = frozenset(name for name, value in own.items()
                             if first.has_shape(name, own) and np.shape(value) != first.shapes[name])  # fmt: skip
-    if not first.wrong(own or None):  # the values are right, the shapes are not
-        for experiment in experiments:
-            experiment.strict = True
 
 
 def allow_for_differences(experiment: Experiment, wrong: frozenset[str]) -> None:
@@ -400,7 +399,7 @@ def merged(findings: Iterable[tuple[int, Finding]]) -> list[Finding]:
     for column, item in findings:
         place = item.file, item.line, column
         if place in found:
-            said = f"{found[place].message.removesuffix('.')}; {item.message}"
+            said = f"{found[place].message.removesuffix('.').removesuffix(OF_SHAPE)}; {item.message}"
             kinds = filter(None, dict.fromkeys((found[place].kind, item.kind)))
             write = written_together(found[place].write, item.write)
             item = replace(item, message=said, write=write, kind=" and ".join(kinds) or None)
@@ -424,7 +423,8 @@ def written_together(before: str | None, write: str | None) -> str | None:
 
 def finding_of(repair: Repair, is_repaired: bool) -> Finding:
     """A repair in words, with the line to write; without one, if something is wrong still with all repairs together."""
-    then = "" if is_repaired else f": then {listed(sorted(repair.mends))} would be right"
+    then = OF_SHAPE if repair.is_of_shape else ""
+    then = then if is_repaired else f": then {listed(sorted(repair.mends))} would be right"
     return Finding(f"{repair.edit.message}{then}.", repair.site.file, repair.statement.lineno,
                    write=written(repair) if is_repaired else None, kind=repair.edit.kind or None)  # fmt: skip
 

@@ -28,7 +28,7 @@ from einbackprop.diagnosis.localization import OF_RUN, STEPS, Localization, shif
 from einbackprop.diagnosis.suspects import Suspect
 from einbackprop.diagnosis.trying import Allowance, Table, Tier, Trial, Trying, are_solved, fits, joint
 from einbackprop.diagnosis.versions import Change, Version
-from einbackprop.diagnosis.vocabulary import Edit, statement_edits
+from einbackprop.diagnosis.vocabulary import OF_VALUES, Edit, statement_edits
 
 TIERS = (Tier(-np.inf, 2.2), Tier(2.2, np.inf), Tier(-np.inf, np.inf, deep=True))
 """Edits are tried in this order: the next where none of those before is right."""
@@ -193,6 +193,8 @@ class Round:
             if frame is not None:
                 with np.errstate(all="ignore"):
                     table.run(None, frame, self.localization.loss_code)
+            if self.experiment.strict:  # a factor that is 1 at all states would be right by chance
+                table.trials = [trial for trial in table.trials if trial.edit.kind not in OF_VALUES]
         self.judge.edits += sum(table.evaluated for table in tables) - before
 
     def _by_likelihood(self) -> Iterator[list[Table]]:

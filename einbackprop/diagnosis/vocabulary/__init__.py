@@ -27,12 +27,12 @@ anything rarer. One of whole statements is in ``statements.KINDS``, and takes a 
 """
 
 from einbackprop.diagnosis.vocabulary.expression import Edit
-from einbackprop.diagnosis.vocabulary.expressions import Edits, expression_edits
+from einbackprop.diagnosis.vocabulary.expressions import OF_VALUES, Edits, expression_edits
 from einbackprop.diagnosis.vocabulary.hand import Hand, LossCode, hand_of
 from einbackprop.diagnosis.vocabulary.insertions import bare_values, values_at_hand
 from einbackprop.diagnosis.vocabulary.statements import statement_edits
 
 __all__ = [
-    "Edit", "Edits", "Hand", "LossCode", "bare_values", "expression_edits", "hand_of", "statement_edits",
+    "OF_VALUES", "Edit", "Edits", "Hand", "LossCode", "bare_values", "expression_edits", "hand_of", "statement_edits",
     "values_at_hand",
 ]  # fmt: skip

@@ -24,6 +24,8 @@ KINDS: Kinds = {
     **operands.KINDS, **layout.KINDS, **reductions.KINDS, **scaling.KINDS, **terms.KINDS, **pointwise.KINDS,
     **indexing.KINDS,
 }  # fmt: skip
+OF_VALUES = frozenset({*scaling.KINDS.values(), *terms.KINDS.values(), *pointwise.KINDS.values()})
+"""What edits are about that change values, and seldom a shape."""
 
 
 class Edits:

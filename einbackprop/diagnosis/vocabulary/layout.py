@@ -205,7 +205,8 @@ def broadcast(expression: Expression) -> Iterator[Edit]:
             like = call(attribute(place.node, "reshape"), [attribute(parsed(name), "shape")])
             if name != place.text and shape != expression.hand.shapes[name]:
                 message = "{} must be reshaped to the shape of {}"
-                yield expression.edit(place, like, 2.0 + 0.02 * rank, message, place, name)
+                is_wanted = place.outer is None and expression.hand.wanted == expression.hand.shapes[name]
+                yield expression.edit(place, like, (1.6 if is_wanted else 2.0) + 0.02 * rank, message, place, name)
                 if len(expression.hand.shapes[name]) == 4 and len(shape or (0, 0)) == 2:
                     images = channels_first(place.node, parsed(name))
                     yield expression.edit(place, images, 2.1 + 0.02 * rank, message, place, name)
