@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy import empty
 
-from einbackprop.checking.analytic import AnalyticArray, RoundedArray, bare, disturbed, noisy
+from einbackprop.checking.analytic import AnalyticArray, RoundedArray, bare, disturbed, moved, noisy
 from einbackprop.checking.certifying import AMPLIFICATION, Reference, Slope, number, rounded, unit
 from einbackprop.checking.comparing import Returned, compare
 from einbackprop.core.nesting import get
@@ -178,8 +178,8 @@ def test_what_cancels_to_nothing_agrees_with_a_reference_that_is_rounding(times:
 
 
 def test_plain_complex_step_would_have_answered_zero() -> None:
-    moved = A + 1e-20j * unit(A.shape, (0, 1))
-    assert np.imag(np.linalg.norm(moved)) == 0  # what the self-check and the subclass are for
+    other = A + 1e-20j * unit(A.shape, (0, 1))
+    assert np.imag(np.linalg.norm(other)) == 0  # what the self-check and the subclass are for
 
 
 @pytest.mark.parametrize("power", [2, 3, 7])
@@ -268,6 +268,10 @@ def test_noise_leaves_exact_things_exact() -> None:
     assert np.array_equal(bare(np.maximum(z, 0)), np.maximum(bare(z), 0))
     assert np.array_equal(bare((z @ z.T) - (z @ z.T)), np.zeros((2, 2)))
     assert np.array_equal(bare(rounded(np.eye(2), 7)), np.eye(2))
+    table = np.array([[0.3, 2.0], [0.7, 1.0]])  # labels beside data
+    assert (bare(rounded(table, 7)) == table).tolist() == [[False, True], [False, True]]
+    assert all(((one == table) == [[False, True], [False, True]]).all()
+               for one in moved(table, 1e-3, np.random.default_rng(0)))  # fmt: skip
     assert rounded(np.arange(3), 7).dtype == np.arange(3).dtype
 
 
@@ -303,12 +307,12 @@ def test_a_kink_on_one_side_does_not_spoil_the_other() -> None:
     direction = np.zeros((3, 4))
     direction[2, 1] = 1
     for near in (1e-3, 2e-3, 5e-3):
-        moved = W.copy()
-        moved[2, 1] -= (X @ W)[2, 1] / X[2, 2] + near  # that much before a kink
-        reference = Reference(lambda state: loss(state[0], V, X), (moved,), ((0,),), np.random.default_rng(0))
+        beside = W.copy()
+        beside[2, 1] -= (X @ W)[2, 1] / X[2, 2] + near  # that much before a kink
+        reference = Reference(lambda state: loss(state[0], V, X), (beside,), ((0,),), np.random.default_rng(0))
         slope = reference.surest({(0,): direction})
-        error = np.maximum(X @ moved, 0) @ V
-        true = (X.T @ ((error @ V.T) * (X @ moved > 0)))[2, 1]
+        error = np.maximum(X @ beside, 0) @ V
+        true = (X.T @ ((error @ V.T) * (X @ beside > 0)))[2, 1]
         assert abs(slope.value - true) <= max(4 * slope.error, 1e-9 * abs(true))
 
 

@@ -379,7 +379,7 @@ def noise(runs: np.ndarray) -> np.ndarray:
 
 
 def moved(state: Any, step: float, rng: np.random.Generator, first: Convert = duplicate_array) -> Iterator[Any]:
-    """Copies of a state whose real numbers are moved by multiples of a relative step, integers and labels as they are.
+    """Copies of a state whose real numbers are moved by multiples of a relative step, whole numbers as they are.
 
     The multiples are `POINTS`, the direction is one; `first` copies an array.
     """
@@ -400,9 +400,9 @@ class _Shift:
         values = np.asarray(array)
         speed = self.directions.uniform(-1.0, 1.0, values.shape)
         copied = self.first(array)
-        if values.dtype.kind != "f" or np.all(values == np.rint(values)):
+        if values.dtype.kind != "f":
             return copied
-        copied *= 1 + self.step * speed
+        copied *= 1 + self.step * np.where(values == np.rint(values), 0.0, speed)
         return float(copied) if type(array) is Number else copied
 
 

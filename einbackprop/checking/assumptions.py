@@ -10,7 +10,7 @@ from einbackprop.diagnosis.review import Review
 
 from .comparing import DIRECTIONS, SAMPLED
 from .deciding import Decision
-from .draws import WORDS, Drawing
+from .draws import Drawing
 from .elsewhere import Elsewhere
 from .problems import Problem
 
@@ -62,7 +62,7 @@ def _about_values(problem: Problem, decision: Decision, drawing: Drawing) -> Ite
     sizes = "those of the letters in --setup are ours" if problem.elsewhere else "sizes are yours"
     yield f"{drawn}; {sizes}."
     if drawing.data:
-        told = ", ".join(ranges((problem.label(path), f"({WORDS[kept.kind]})") for path, kept in drawing.data.items()))
+        told = ", ".join(ranges((problem.label(path), f"({kept.words})") for path, kept in drawing.data.items()))
         yield f"Data: yours, and in one draw redrawn: {told}."
     yield from problem.notes
     if drawing.kept:

@@ -377,13 +377,12 @@ def widened(array: np.ndarray) -> Any:
 def rounded(array: Any, salt: int) -> Any:
     """Return a float array as a noisy one, itself off by as much; integers and labels as they are.
 
-    Values that are whole numbers keep them: a mask or a one-hot row is exact.
+    Values that are whole numbers stay: a mask, a one-hot row or a label beside other data is exact.
     """
     if not isinstance(array, (np.ndarray, float)) or np.asarray(array).dtype.kind != "f":
         return array
     array = np.asarray(array)
-    whole = bool((array == np.rint(array)).all())
-    moved = np.asarray(array.copy() if whole else disturbed(array, salt, AMPLIFICATION))  # a single number too
+    moved = np.where(array == np.rint(array), array, disturbed(array, salt, AMPLIFICATION))
     return moved.view(noisy(RoundedArray, salt, AMPLIFICATION))
 
 

@@ -4,7 +4,7 @@ A gradient that is right only for the values at hand is wrong; one that is right
 right for such labels. So what an array is to the code is read off its values, and kept.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import field, replace
 from typing import Any, Literal
 
@@ -32,6 +32,7 @@ WORDS: dict[Kind, str] = {
     "real": "of both signs",
 }
 ORDINARY = 2.0**20  # values that are larger, or smaller than its inverse, are drawn as large as they are
+FEW_ROWS = 3  # of fewer a column may be whole by chance
 MIXED = 2.0**40  # entries that differ by more than this are each drawn as large as they are
 
 
@@ -40,12 +41,19 @@ class Role:
     """What the values of an array have in common.
 
     `axis` is where a distribution sums to one, or what has norm one; `scale` how large fresh values are, 1 if the
-    array's are of an ordinary size.
+    array's are of an ordinary size. `columns` of a matrix stay, those of the right half counted from the end: whole
+    numbers beside values that are none, such as the labels of a table, or the ones of a bias.
     """
 
     kind: Kind
     axis: int = 0
     scale: Any = field(default=1.0, repr=False, compare=False)
+    columns: Mapping[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def words(self) -> str:
+        """What fresh values have in common."""
+        return WORDS[self.kind] + (", but for columns of whole numbers" if self.columns else "")
 
 
 def role(values: np.ndarray) -> Role:
@@ -64,11 +72,10 @@ def role(values: np.ndarray) -> Role:
     special = _structure(values)
     if special is not None and special.kind != "unit":  # what of data is right for such only is doubted
         return special
-    if values.min() < 0:
-        return Role("real", scale=scale_of(values))
     if values.min() == 0 and np.mean(values == 0) > 0.5:
         return Role("kept")
-    return Role(_bounded(values), scale=scale_of(values))
+    kind: Kind = "real" if values.min() < 0 else _bounded(values)
+    return Role(kind, scale=scale_of(values), columns=_whole_columns(values))
 
 
 def parameter_role(values: np.ndarray) -> Role:
@@ -137,7 +144,11 @@ def draw(values: np.ndarray, kept: Role, rng: np.random.Generator) -> np.ndarray
         definite = kept.kind == "definite"
         drawn = drawn @ drawn.T / len(drawn) + np.eye(len(drawn)) if definite else drawn + drawn.T
         drawn = drawn * kept.scale
-    return np.asarray(drawn).astype(values.dtype)
+    drawn = np.asarray(drawn).astype(values.dtype)
+    for at, column in kept.columns.items() if drawn.ndim == 2 else ():
+        if -drawn.shape[1] <= at < drawn.shape[1]:
+            drawn[:, at] = np.resize(column, len(drawn))
+    return drawn
 
 
 def spread(shape: tuple[int, ...]) -> float:
@@ -166,6 +177,15 @@ def _structure(values: np.ndarray) -> Role | None:
         if values.shape[axis] > 1 and np.allclose((plain * plain).sum(axis=axis), 1, rtol=0, atol=slack):
             return Role("unit", axis)
     return None
+
+
+def _whole_columns(values: np.ndarray) -> dict[int, np.ndarray]:
+    """The columns of a matrix that are whole numbers and not all zero, by their places as in `Role.columns`."""
+    if values.ndim != 2 or len(values) < FEW_ROWS:
+        return {}
+    count = values.shape[1]
+    whole = np.all(values == np.rint(values), axis=0) & np.any(values, axis=0)
+    return {int(at if 2 * at < count else at - count): values[:, at].copy() for at in np.flatnonzero(whole)}
 
 
 def _fitting(scale: Any, shape: tuple[int, ...]) -> Any:

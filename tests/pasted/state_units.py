@@ -23,7 +23,7 @@ class Recurrent:
             change = np.outer(self.layers[n], deltas[n])
             self.w[n] += rate * change + kept * self.last[n]
             self.last[n] = change
-        return (error ** 2).sum()
+        return 0.5 * (error ** 2).sum()
 
 
 if __name__ == "__main__":

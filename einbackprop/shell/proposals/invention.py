@@ -171,9 +171,9 @@ class Invention:
             return f"[{', '.join([*inner, self._size('the output', names)])}]"
         # a backward is given what its forward is
         pairs = (one for one in self.definitions if len({*one.parameters} & {*definition.parameters}) >= ALIKE)
-        for told, shape in (found for one in (definition, *pairs) for found in self._told(one)):
+        for teller, (told, shape) in ((one, found) for one in (definition, *pairs) for found in self._told(one)):
             if told == name:
-                line = next((line for line in self._lines(definition) if re.search(rf"\b{name}\b.*[(\[]", line)), "")
+                line = next((line for line in self._lines(teller) if re.search(rf"\b{name}\b.*[(\[]", line)), "")
                 if "..." in shape:  # (N, d_1, ..., d_k)
                     shape = (shape[0], "D")
                 sizes = [self._size(item, names, shape) for item in shape]
