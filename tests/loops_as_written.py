@@ -891,7 +891,7 @@ FORMULAS = {
         total += Σ_bj exp(-Σ_k (x[b,k] - m[j,k])²)
     """,
     discounted: """
-        run[t,b] = r[t,b] + 0.9 run[t+1,b]
+        run[t,b] = r[t,b] + gamma run[t+1,b]
     """,
     largest: """
         out[i,j] = max(Σ_m x[i,m] w[j,m], 0)
@@ -912,7 +912,7 @@ FORMULAS = {
     """,
     first_round_apart: """
         h[0,j] = tanh(X[0,j])
-        h[t+1,j] = tanh(X[t+1,j] + ½ h[t,j])
+        h[t+1,j] = tanh(X[t+1,j] + w h[t,j])
     """,
     while_loop: """
         out[l] = Σ_k x[l+k] w[k]

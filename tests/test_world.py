@@ -22,6 +22,7 @@ from sampling import THOROUGH, some
 from stateful_functions import FUNCTIONS, NOT_READ, REFUSED
 
 import einbackprop as eb
+from einbackprop.core.scoped import unwarned
 from einbackprop.errors import CodeError, EinbackpropError, TraceError
 from einbackprop.notation.view import View
 from einbackprop.reading import reading
@@ -453,6 +454,17 @@ def test_what_a_compiled_module_raises_is_said_of_the_users_line() -> None:
 
     with pytest.raises(CodeError, match=r"test_world.py, line \d+, in loss: TypeError: Cannot cast"):
         eb.check(loss, lambda x: 2 * x, X)
+
+
+def test_warnings_are_as_before_once_blocks_that_overlap_are_over() -> None:
+    """As those of two threads do, of which the first to begin is the first to end."""
+    before, one, two = list(warnings.filters), unwarned(), unwarned()
+    one.__enter__()
+    two.__enter__()
+    one.__exit__(None, None, None)
+    warnings.warn("nobody sees this", stacklevel=1)
+    two.__exit__(None, None, None)
+    assert warnings.filters == before
 
 
 @pytest.mark.long

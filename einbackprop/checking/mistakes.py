@@ -5,7 +5,6 @@ at the sizes at which lines are read, at smaller ones where few entries tell mor
 takes long, and of gradients that stop with an error.
 """
 
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -29,6 +28,7 @@ from einbackprop.checking.verdicts import Finding, Line
 from einbackprop.core.nesting import Path, duplicate
 from einbackprop.core.program import Program
 from einbackprop.core.progress import doing
+from einbackprop.core.scoped import unwarned
 from einbackprop.diagnosis.cases import Case, Diagnosis, Place
 from einbackprop.diagnosis.cotangents import Cotangents, Derivative
 from einbackprop.diagnosis.lines import LOGARITHM, guards, lines_of_backward
@@ -80,8 +80,7 @@ def diagnosis_of(case: Case, seed: int) -> Diagnosis:
     """What is wrong, and where."""
     from einbackprop.diagnosis.diagnose import diagnose  # a third of the modules, which right gradients do not need
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what is tried may be odd: the mean of nothing, for example
+    with unwarned():
         return diagnose(case, seed)
 
 

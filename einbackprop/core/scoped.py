@@ -1,8 +1,10 @@
-"""What holds during one block: values of context variables, how often garbage is collected."""
+"""What holds during one block: values of context variables, how often garbage is collected, that nothing warns."""
 
 from __future__ import annotations
 
 import gc
+import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,6 +13,9 @@ from typing import TypeVar
 Value = TypeVar("Value")
 SELDOM = 20_000
 """Objects more than were freed, after which garbage is collected: Python's own number takes a tenth of a check."""
+_LOCK = threading.RLock()
+_open: list[warnings.catch_warnings[None]] = []
+_depth = 0
 
 
 @contextmanager
@@ -40,3 +45,26 @@ def seldom_collected() -> Iterator[None]:
     finally:
         if gc.get_threshold()[0] == SELDOM:
             gc.set_threshold(*before)
+
+
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """Let nothing warn, in any thread, while a block runs.
+
+    The filters of warnings are one list for all threads: `warnings.catch_warnings` in two of them that overlap leaves
+    behind what one has set. Here the first to come sets it, and the last to go puts back what was there.
+    """
+    global _depth
+    with _LOCK:
+        if _depth == 0:
+            _open.append(warnings.catch_warnings())
+            _open[0].__enter__()
+            warnings.simplefilter("ignore")
+        _depth += 1
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _depth -= 1
+            if _depth == 0:
+                _open.pop().__exit__(None, None, None)

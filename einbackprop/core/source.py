@@ -12,7 +12,6 @@ import os
 import re
 import sys
 import threading
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
@@ -20,7 +19,7 @@ from types import CodeType
 from typing import Any, Literal, NamedTuple, overload
 
 from .records import dataclass
-from .scoped import scoped
+from .scoped import scoped, unwarned
 
 ONE_AT_A_TIME = threading.RLock()
 
@@ -56,8 +55,7 @@ def compile_tree(
     """The code of a syntax tree. Python warns of nothing in it: that was told of what the user wrote, where it was
     compiled first, and of an edit, ``3 is None``, nobody wrote it.
     """
-    with ONE_AT_A_TIME, warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)
+    with ONE_AT_A_TIME, unwarned():
         made: CodeType = compile(tree, file, mode, flags, dont_inherit=True)
     return made
 

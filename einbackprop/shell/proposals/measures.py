@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import permutations
@@ -13,6 +12,7 @@ import numpy as np
 
 from einbackprop.checking.certifying import number
 from einbackprop.core.records import dataclass
+from einbackprop.core.scoped import unwarned
 
 from .candidates import TRAINED
 from .losses import is_defined, is_number, shape_of, sums_of, usual_losses
@@ -68,8 +68,7 @@ class Measure:
         if self.formula:
             if not is_defined(self.formula, *parts[:2]):
                 return float("nan")
-            with warnings.catch_warnings(), np.errstate(all="ignore"):
-                warnings.simplefilter("ignore")
+            with unwarned(), np.errstate(all="ignore"):
                 try:
                     value = eval(_compiled(self.formula), {"np": np, **dict(zip(NAMES, parts, strict=False))})
                 except (ValueError, IndexError, TypeError, AttributeError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import itertools
 import linecache
-import warnings
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -20,6 +19,7 @@ import numpy as np
 
 from einbackprop.checking.naming import definition_of
 from einbackprop.core.records import dataclass
+from einbackprop.core.scoped import unwarned
 from einbackprop.core.source import callee, parse_python, replace_statements, statements_of_text
 from einbackprop.diagnosis.crashes import innermost_first
 from einbackprop.diagnosis.vocabulary import Edit, expression_edits, hand_of
@@ -204,8 +204,7 @@ def _has_value(statement: Any, value: ast.expr, frame: FrameType) -> bool:
         value = ast.BinOp(read, statement.op, value)
     try:
         code = compile(ast.unparse(value), "<mended>", "eval")
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
+        with unwarned(), np.errstate(all="ignore"):
             made = eval(code, frame.f_globals, dict(frame.f_locals))
     except Exception:  # whatever the user's code raises, it does not go on
         return False
