@@ -43,7 +43,9 @@ STOPPING |= UPDATES
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", dict.fromkeys([*some(STOPPING, 4), "handed_to_adam"]))
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=pytest.mark.xfail(strict=True, reason="the loss is taken to be the one without a penalty"))
+    if name == "spiral" else name for name in dict.fromkeys([*some(STOPPING, 4), "handed_to_adam", "shaped_in_place"])])
 def test_a_script_that_stops_in_its_gradients_is_told_the_line_that_repairs(name: str, tmp_path: Path) -> None:
     made = mistaken(name, *STOPPING[name], tmp_path)
     first = next(iter(outcomes(made.script)))

@@ -269,7 +269,8 @@ def test_a_search_ends_after_so_much_work_whatever_the_clock_says(monkeypatch: p
     found = found_in(checked_chain(CHAIN.replace(*ON_ONE_WAY[0][0]).replace(*ON_ONE_WAY[0][1])))
     assert len(found) == 2
     assert all(f.write for f in found)
-    monkeypatch.setattr("einbackprop.diagnosis.judge.LONG", 0)
+    for limit in ("LONG", "LONGEST"):
+        monkeypatch.setattr(f"einbackprop.diagnosis.judge.{limit}", 0)
     found = found_in(checked_chain(CHAIN.replace(*ON_ONE_WAY[0][0]).replace(*ON_ONE_WAY[0][1])))
     assert not any(f.write for f in found)
 
@@ -308,7 +309,8 @@ def gradients(x, y, z, Q, K, V, R):
 
 
 def test_each_of_five_mistakes_is_looked_for_however_late_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("einbackprop.diagnosis.judge.LONG", 0)
+    for limit in ("LONG", "LONGEST"):
+        monkeypatch.setattr(f"einbackprop.diagnosis.judge.{limit}", 0)
     edits = [("ds.T @ q", "ds @ q"), ("s.T @ d", "s @ d")]
     edits += [(f"@ {d}\n", f"@ {d} / len(x)\n") for d in ("dq", "dk", "dv")]
     source = HEAD
@@ -324,7 +326,8 @@ def test_each_of_five_mistakes_is_looked_for_however_late_it_is(monkeypatch: pyt
 def test_the_second_of_two_is_looked_for_however_late_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     def late(search: Round) -> Repair | None:
         found = of_two(search)
-        monkeypatch.setattr("einbackprop.diagnosis.judge.LONG", 0)
+        for limit in ("LONG", "LONGEST"):
+        monkeypatch.setattr(f"einbackprop.diagnosis.judge.{limit}", 0)
         return found
 
     monkeypatch.setattr("einbackprop.diagnosis.search.of_two", late)

@@ -114,6 +114,13 @@ def test_no_verdict_depends_on_values_or_on_sizes_that_happen_to_be_equal(
     assert all(item.verdict in ("right", "wrong") for item in report.gradients)
 
 
+@pytest.mark.parametrize("name", ["a millionth", "a nan"])
+def test_what_is_as_small_as_a_guard_or_no_number_has_a_line_to_write(name: str) -> None:
+    mutant = COLUMNS.mistakes[name]
+    (finding,) = COLUMNS.report(mutant.of(COLUMNS.text)).findings
+    assert finding.write == mutant.before
+
+
 def test_what_the_users_sizes_hide_is_said() -> None:
     told = COLUMNS.report(COLUMNS.text, BATCH_OF_ONE).assumptions
     assert told[-2] == (

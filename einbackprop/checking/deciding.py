@@ -133,12 +133,21 @@ def decide(problem: Problem, seed: int, has_limit: bool) -> Decision:
     loss, gradients = problem.loss.function, problem.gradients.function
     after = Runner(problem.gradients.world, lambda state: (loss(state), gradients(state))[1])
     other = _decided(replace(problem, gradients=after), seed, has_limit)
-    is_same_error = found.error is not None and str(other.error) == str(found.error)
+    is_no_later = found.error is not None and other.error is not None and stops_no_later(other.error, found.error)
     is_cut = other.drawing is None and other.error is None  # the time was over
-    if is_same_error or is_cut or any(facts.stale for facts in other.trial.facts):
+    if is_no_later or is_cut or any(facts.stale for facts in other.trial.facts):
         return found
     other.findings.append(Finding("the gradients read what the loss leaves behind: they run after it here"))
     return other
+
+
+def stops_no_later(error: CodeError, other: CodeError) -> bool:
+    """Whether code stops as it did the other time, or at a line of the same function before that."""
+    if error.place is None or other.place is None:
+        return str(error) == str(other)
+    (file, line, name), (other_file, other_line, other_name) = error.place, other.place
+    is_before = (file, name) == (other_file, other_name) and line < other_line
+    return is_before or str(error) == str(other)
 
 
 def _decided(problem: Problem, seed: int, has_limit: bool) -> Decision:

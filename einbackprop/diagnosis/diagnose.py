@@ -60,9 +60,7 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
     for experiment in (*experiments, *larger):
         allow_for_differences(experiment, case.wrong)
     version = Version(case.user.loss.world)
-    if not case.is_guarded and has_own_guard(experiments[0], version):
-        case = replace(case, is_guarded=True)
-    sharpen([*experiments, *larger], case)
+    sharpen([*experiments, *larger], case, case.is_guarded or has_own_guard(experiments[0], version))
     if case.user.random and not is_settled(experiments[0], version):
         return Diagnosis()
     roles = Roles(case.cotangents(experiments[0].state), experiments[0].truth)
@@ -302,13 +300,14 @@ def is_cleared(judge: Judge, given: Version, mended: Version, wrong: frozenset[s
             return judge.first.off(judge.first.run() or {}, wrong)
 
     before = off(given) if judge.first.is_exact else np.inf
-    return before > SLIGHT or off(mended) <= before / CLEARED
+    return not before <= SLIGHT or off(mended) <= before / CLEARED  # NaN is not little
 
 
-def sharpen(experiments: Sequence[Experiment], case: Case) -> None:
-    """Let experiments see what is wrong: a guard of the loss changes more than rounding, a small mistake less."""
+def sharpen(experiments: Sequence[Experiment], case: Case, has_guard: bool) -> None:
+    """Let experiments see what is wrong: a guard, of the loss or of the gradients alone, changes more than rounding, a
+    small mistake less. What is as small as a guard of the gradients may be a mistake."""
     first, close = experiments[0], [experiment.tolerance for experiment in experiments]
-    if case.is_guarded:
+    if has_guard:
         for experiment in experiments:
             experiment.tolerance = max(experiment.tolerance, NARROW)
         if not case.wrong <= first.wrong(first.run()):  # what is wrong changes less than a guard may

@@ -25,6 +25,8 @@ RUN, EDIT = 200, 50
 LONG = 1_300_000
 """Lines after which no search for rarer mistakes, two at once, or another one begins: 3 to 8 seconds. They are counted,
 so that the same mistakes are found on a slow machine."""
+LONGEST = 2_000_000
+"""Lines after which not even two mistakes on one way are looked for."""
 
 
 class Roles(Protocol):
@@ -107,6 +109,11 @@ class Judge:
         return self._work - self._began > LONG
 
     @property
+    def is_latest(self) -> bool:
+        """Whether it has taken longer still."""
+        return self._work - self._began > LONGEST
+
+    @property
     def _work(self) -> int:
         """All that was run and evaluated so far, in lines."""
         runs = zip(self.experiments, self._lengths, strict=True)
@@ -157,7 +164,8 @@ class Judge:
         if raised is None or self._stopped is None:
             return raised is not None and repr(raised) == error
         file, line, _ = self._stopped
-        is_edited = (file, statements_of(file).position(line)) in version.trees
+        position = statements_of(file).position(line)
+        is_edited = position is not None and version.is_edited((file, position))
         return repr(raised) == error or place_of(raised) != self._stopped or not is_edited
 
     def left(self, version: Version) -> frozenset[str] | None:

@@ -123,6 +123,11 @@ def of_unbound(search: Round) -> Repair | None:
     return other if other is not None and is_called_alike(other) else of_line_elsewhere(search) or other
 
 
+def likelier(one: Repair | None, other: Repair | None) -> Repair | None:
+    """The cheaper of two repairs, of which there may be none."""
+    return min((repair for repair in (one, other) if repair is not None), key=lambda repair: repair.cost, default=None)
+
+
 def found_by(search: Round) -> Repair | None:
     """The repair that a round finds: what is likely first, and what is cheap to try. Where it is known which line is
     missing, what is rare is not tried."""
@@ -130,9 +135,8 @@ def found_by(search: Round) -> Repair | None:
     found = (of_unbound(search) if is_unbound else None) or of_omission(search)
     found = found or of_promised_value(search)
     is_tried = found is None and is_left_out(search)
-    if is_tried:
-        found = of_lost_update(search)
-    found = found or search.best(TIERS[:1]) or of_own_value(search)
+    lost = of_lost_update(search) if is_tried else None
+    found = found or likelier(lost, search.best(TIERS[:1])) or of_own_value(search)
     if found is None or found.edit.removed or found.cost > MOVED:  # what is too much may be too early
         moved = of_order(search)
         is_likelier = moved is not None and (found is None or found.edit.removed or moved.cost < found.cost)
@@ -142,8 +146,9 @@ def found_by(search: Round) -> Repair | None:
     found = of_numbers(search) or of_missing_terms(search) or of_misnamed(search) or of_alike(search)
     found = found or (None if is_tried else of_lost_update(search)) or of_other_function(search)
     found = found or search.best(TIERS[1:])
-    # edits for a part are tried however late it is: what took so long may have been several mistakes
-    for rarer in (of_whole_value, of_unused, Round.of_parts, of_two):
-        if found is None and (not search.judge.is_late or rarer is Round.of_parts):
+    for rarer in (of_whole_value, of_unused):
+        if found is None and not search.judge.is_late:
             found = rarer(search)
+    # however late it is: what took so long may have been several mistakes
+    found = found or search.of_parts() or (None if search.judge.is_latest else of_two(search))
     return found or of_derivative(search)

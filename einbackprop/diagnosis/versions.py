@@ -128,6 +128,12 @@ class Version:
             trees |= {(file, n): tree for n, tree in enumerate(statements_of_text(text).tree.body)}
         return Version(self.world, trees, self._hooked)
 
+    def is_edited(self, definition: Definition) -> bool:
+        """Whether a definition is another than the user's."""
+        file, position = definition
+        edited = self.trees.get(definition)
+        return edited is not None and ast.dump(edited) != ast.dump(statements_of(file).tree.body[position])
+
     def around(self, site: Site) -> list[ast.stmt]:
         """The statements with a body that a statement stands in, within its function, the innermost first."""
         outer = self._parents((site.file, site.definition))
