@@ -327,7 +327,7 @@ def test_the_second_of_two_is_looked_for_however_late_it_is(monkeypatch: pytest.
     def late(search: Round) -> Repair | None:
         found = of_two(search)
         for limit in ("LONG", "LONGEST"):
-        monkeypatch.setattr(f"einbackprop.diagnosis.judge.{limit}", 0)
+            monkeypatch.setattr(f"einbackprop.diagnosis.judge.{limit}", 0)
         return found
 
     monkeypatch.setattr("einbackprop.diagnosis.search.of_two", late)

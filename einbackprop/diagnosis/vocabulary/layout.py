@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from itertools import combinations, islice, permutations, product
 
+from einbackprop.checking.naming import gradient_of
 from einbackprop.diagnosis.vocabulary.expression import Edit, Expression, Kinds, Place
 from einbackprop.diagnosis.vocabulary.hand import NEAREST
 from einbackprop.diagnosis.vocabulary.operands import in_matrix_product
@@ -201,12 +202,16 @@ def broadcast(expression: Expression) -> Iterator[Edit]:
                 new = subscript(place.node, index)
                 cost = 1.8 if shape is not None and axes == 1 else 2.5 + 0.1 * axes
                 yield expression.edit(place, new, cost, "an axis is missing: {}", new)
-        for rank, name in enumerate([*expression.hand.shapes][:NEAR] if place.is_term or shape else ()):
+        near = [*expression.hand.shapes][:NEAR] if place.is_term or shape else []
+        own = gradient_of(expression.target or place.text)[1:]  # db has the shape of b
+        for rank, name in enumerate(dict.fromkeys([*(n for n in own if near and n in expression.hand.shapes), *near])):
             like = call(attribute(place.node, "reshape"), [attribute(parsed(name), "shape")])
             if name != place.text and shape != expression.hand.shapes[name]:
                 message = "{} must be reshaped to the shape of {}"
                 is_wanted = place.outer is None and expression.hand.wanted == expression.hand.shapes[name]
-                yield expression.edit(place, like, (1.6 if is_wanted else 2.0) + 0.02 * rank, message, place, name)
+                cost = (1.6 if is_wanted else 2.0) + 0.02 * rank - 0.15 * (name in own)
+                called = expression.target if expression.target and place.outer is None else place
+                yield expression.edit(place, like, cost, message, called, name)
                 if len(expression.hand.shapes[name]) == 4 and len(shape or (0, 0)) == 2:
                     images = channels_first(place.node, parsed(name))
                     yield expression.edit(place, images, 2.1 + 0.02 * rank, message, place, name)
