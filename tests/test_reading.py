@@ -350,3 +350,13 @@ def test_arrays_that_each_round_has_of_its_own_are_told_of_all_rounds(tmp_path: 
     rng = np.random.default_rng(0)
     found = equations(read(module_of(tmp_path, text).steps, rng.normal(size=(2, 4)), rng.normal(size=(3, 2))))
     assert {"d[t,i] = d[t,i] x[t,i]", "d[t,k+2] = 1 - d[t,k+2]²"} <= {*found}
+
+
+def test_an_array_that_is_read_through_two_views_has_its_own_name() -> None:
+    def pairs(a: Any, c: Any) -> Any:
+        b = a
+        return np.sum(c / (a[:, None] + 1)), np.sum(c * (1 / (a[:, None] + 1) + 1 / (b[None, :] + 1)))
+
+    *_, last = read(pairs, np.ones(3), np.ones((3, 3))).lines
+    assert [formula.equation for formula in last.formulas] == [
+        "return₁ = Σ_ij c[i,j]/(a[i] + 1)", "return₂ = Σ_ij c[i,j] (1/(a[i] + 1) + 1/(b[j] + 1))"]

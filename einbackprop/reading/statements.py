@@ -59,10 +59,16 @@ class Made:
         they are read: ``s.h + x`` is no ``x + x`` where both are one array, and in ``c_next = f * c`` the c is what the
         round before made."""
         reads: dict[str, list[Access]] = {}
+        begun: Access | None = None  # the array itself, of which ``a[:, None]`` is another view
         for access, after in pairwise((*self.binding.reads, None)):
-            goes_on = access is not None and access.inner and after is not None and after.value == access.value
-            if access is not None and access.spelling.rank < INNER and not goes_on:
-                reads.setdefault(access.value, []).append(access)
+            if access is None:
+                continue
+            begun = begun if begun is not None and begun.value == access.value else access
+            if access.inner and after is not None and after.value == access.value:
+                continue
+            if access.spelling.rank < INNER:
+                reads.setdefault(access.value, []).append(begun if begun.spelling.rank < INNER else access)
+            begun = None
         uses = uses_of(self.equations.values())
         bound = {access.value: access.spelling.text for access in (*self.binding.binds, *self.binding.changes)}
         results = {access.value for access in self.binding.reads if access.spelling.rank >= CALL} & {
