@@ -45,7 +45,7 @@ STATES = 3
 SLIGHT, CLEARED = 1e-4, 100
 """Of its largest entry, what a gradient is off by little; by how many times less it is off once that is repaired."""
 LOCAL = "With that everything is right at sizes and numbers such as yours, and something is not at others."
-OF_SHAPE = ": the values are right, and the shape is not"
+OF_SHAPE = "the values are right, and the shape is not"
 CARRIED = "what a loop carries from one round to the next"
 UPDATES: Mapping[type[ast.operator], str] = {ast.Add: "added to", ast.Sub: "subtracted from"}
 
@@ -85,11 +85,13 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
         told, texts = [replace(item, write=None) for item in told], {}
     if is_local:
         told = [replace(item, message=f"{item.message} {LOCAL}") if item.write else item for item in told]
+    are_shaped = experiments[0].strict and any(item.write for item in told)
+    if are_shaped:
+        told = [replace(item, message=f"{item.message.removesuffix('.')}: {OF_SHAPE}.") for item in told]
     told += map(roles.about, search.unexplained)
     follows = differing(before, after)
     findings = with_formulas(told, version.of_texts(texts), texts, case, follows)
     wrong = {suspect.site.place for suspect in after.suspects} if after.wrong else set()
-    are_shaped = is_repaired and judge.strict and bool(told)
     return Diagnosis(findings, follows, frozenset(wrong), are_shaped)
 
 
@@ -319,6 +321,9 @@ def sharpen(experiments: Sequence[Experiment], case: Case, has_guard: bool) -> N
     own = first.run() or {}
     first.loose = frozenset(name for name, value in own.items()
                             if first.has_shape(name, own) and np.shape(value) != first.shapes[name])  # fmt: skip
+    if not first.wrong(own or None):  # the values are right, the shapes are not
+        for experiment in experiments:
+            experiment.strict = True
 
 
 def allow_for_differences(experiment: Experiment, wrong: frozenset[str]) -> None:
@@ -398,7 +403,7 @@ def merged(findings: Iterable[tuple[int, Finding]]) -> list[Finding]:
     for column, item in findings:
         place = item.file, item.line, column
         if place in found:
-            said = f"{found[place].message.removesuffix('.').removesuffix(OF_SHAPE)}; {item.message}"
+            said = f"{found[place].message.removesuffix('.')}; {item.message}"
             kinds = filter(None, dict.fromkeys((found[place].kind, item.kind)))
             write = written_together(found[place].write, item.write)
             item = replace(item, message=said, write=write, kind=" and ".join(kinds) or None)
@@ -422,8 +427,7 @@ def written_together(before: str | None, write: str | None) -> str | None:
 
 def finding_of(repair: Repair, is_repaired: bool) -> Finding:
     """A repair in words, with the line to write; without one, if something is wrong still with all repairs together."""
-    then = OF_SHAPE if repair.is_of_shape else ""
-    then = then if is_repaired else f": then {listed(sorted(repair.mends))} would be right"
+    then = "" if is_repaired else f": then {listed(sorted(repair.mends))} would be right"
     return Finding(f"{repair.edit.message}{then}.", repair.site.file, repair.statement.lineno,
                    write=written(repair) if is_repaired else None, kind=repair.edit.kind or None)  # fmt: skip
 

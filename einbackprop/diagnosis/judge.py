@@ -94,16 +94,6 @@ class Judge:
         self._stopped = None if self.first.raised is None else place_of(self.first.raised)
 
     @property
-    def strict(self) -> bool:
-        """Whether a gradient with an axis of size 1 too many, or too few, is wrong."""
-        return self.first.strict
-
-    @strict.setter
-    def strict(self, strict: bool) -> None:
-        for experiment in self.experiments:
-            experiment.strict = strict
-
-    @property
     def is_late(self) -> bool:
         """Whether the search has taken long."""
         return self._work - self._began > LONG

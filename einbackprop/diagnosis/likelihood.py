@@ -77,8 +77,6 @@ class Repair:
         The gradients that it sets right; before it was run, those that it may set right.
     origin : Repair, optional
         Of a statement that is moved: what takes it from where it stood.
-    is_of_shape : bool
-        Whether it changes a shape alone: all values were right as the user wrote them.
     """
 
     site: Site
@@ -87,7 +85,6 @@ class Repair:
     cost: float
     mends: frozenset[str] = frozenset()
     origin: Repair | None = None
-    is_of_shape: bool = False
 
     @property
     def changes(self) -> tuple[Change, ...]:

@@ -7,7 +7,6 @@ everything right, the one that sets most gradients right is taken, and the searc
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 
 from einbackprop.diagnosis.alike import of_alike
 from einbackprop.diagnosis.derived_lines import of_derivative
@@ -62,9 +61,8 @@ class Search:
         """The repairs that together set everything right, or as much as was found; the localization before them, and
         after them."""
         found: list[Repair] = []
-        given, self.judge.strict = self.version, False
-        localization = first = self._localization()
-        are_of_shape = self.judge.strict
+        given = self.version
+        localization = first = Localization(self.judge.first, self.version)
         while localization.wrong and len(found) < MISTAKES:
             search = Round(self.judge, localization, self.version)
             repair = of_next(search, found[-1] if found else None)
@@ -75,11 +73,9 @@ class Search:
             if repair is None or (is_partial and (search.hole or search.is_lost)):
                 self.unexplained = [Blame(search.hole)] if search.hole else unexplained(search)
                 break
-            found.append(replace(repair, is_of_shape=are_of_shape))
+            found.append(repair)
             self.version = self.version.changed(repair.changes)
-            localization = self._localization()
-        if localization.wrong and self.judge.strict:  # what sets values right is told, though a shape is left
-            self.judge.strict = False
+            localization = Localization(self.judge.first, self.version)
         for repair in found[:-1] if not localization.wrong else ():
             rest = [other for other in found if other is not repair]
             version = given.changed([change for other in rest for change in other.changes])
@@ -87,14 +83,6 @@ class Search:
                 found, self.version = rest, version
                 localization = Localization(self.judge.first, version)
         return found, first, localization
-
-    def _localization(self) -> Localization:
-        """Where gradients are wrong, with all repairs so far: their values, and once these are right, their shapes."""
-        found = Localization(self.judge.first, self.version)
-        if found.wrong or self.judge.strict:
-            return found
-        self.judge.strict = True
-        return Localization(self.judge.first, self.version) if self.judge.first.wrong(found.before) else found
 
 
 def is_renamed(repair: Repair) -> bool:
