@@ -100,7 +100,7 @@ READ = {
         cube[i,j] = flat[(ij)]
         row[j] = X[0,j]
         row[j] += 1
-        return[i,j] = cube[i,j] X[:, None, :][i,j]
+        return[i,j] = cube[i,j] X[i,j]
         """,
     "helpers": """
         m[b] = 1/I Σ_i z[i,b]

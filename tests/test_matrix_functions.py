@@ -186,7 +186,7 @@ def test_formulas() -> None:
 
     said = str(eb.read(function, A, V))
     assert "x[k] = solve(a, b)[k]" in said
-    assert "q[i,j] = inv_kl(Σ_m a[k,m] a.T[m,l])[i,j]" in said
+    assert "q[i,j] = inv_kl(Σ_m a[k,m] a[l,m])[i,j]" in said
     assert "size = logdet(a)" in said
 
 

@@ -87,7 +87,8 @@ def diagnose(case: Case, seed: int) -> Diagnosis:
         told = [replace(item, message=f"{item.message} {LOCAL}") if item.write else item for item in told]
     are_shaped = experiments[0].strict and any(item.write for item in told)
     if are_shaped:
-        told = [replace(item, message=f"{item.message.removesuffix('.')}: {OF_SHAPE}.") for item in told]
+        said = [f"{item.message.removesuffix('.')}: {OF_SHAPE}." for item in told]
+        told = [replace(item, message=message, kind="a shape") for item, message in zip(told, said, strict=True)]
     told += map(roles.about, search.unexplained)
     follows = differing(before, after)
     findings = with_formulas(told, version.of_texts(texts), texts, case, follows)

@@ -77,7 +77,7 @@ def keepdims(expression: Expression) -> Iterator[Edit]:
         if any(keyword.arg == "keepdims" for keyword in node.keywords):
             rest = [keyword for keyword in node.keywords if keyword.arg != "keepdims"]
             yield expression.edit(place, ast.Call(node.func, node.args, rest), 1.2, "keepdims is too much here")
-        if expression.called(node) in REDUCTIONS:
+        if expression.called(node) in REDUCTIONS and not (expression.called(node) or "").startswith("cum"):
             kept = [*(k for k in node.keywords if k.arg != "keepdims"), ast.keyword("keepdims", ast.Constant(True))]
             yield expression.edit(place, ast.Call(node.func, node.args, kept), 1.2, "keepdims=True is missing")
 
