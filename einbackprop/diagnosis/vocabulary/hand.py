@@ -216,7 +216,8 @@ def hand_of(
                     text not in unused,
                     is_far(text, spelled, arrays, wanted), apart[text], text in again) for text in arrays}  # fmt: skip
     near = sorted(arrays, key=order.__getitem__)[:MOST_ARRAYS]
-    numbers = {text: held for text, held in every.items() if is_real_number(held)}
+    over = counters(code).keys() - own - counters(code, at).keys()  # what a loop has left behind is no factor
+    numbers = {text: held for text, held in every.items() if is_real_number(held) and text not in over}
     lengths = sizes_of(arrays, near)
     numbers |= {text: size for text, size in lengths.items() if size not in numbers.values()}
     whole = volumes(arrays.values())
@@ -501,11 +502,18 @@ def divisors(code: ast.AST) -> frozenset[str]:
 
 
 @lru_cache(maxsize=256)
-def counters(code: ast.AST) -> tuple[str, ...]:
-    """The names that the loops of a function bind, from outside in: whatever their values, they count nothing."""
-    targets = [node.target for node in ast.walk(code) if isinstance(node, ast.For | ast.comprehension)]
-    names = [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
-    return tuple(dict.fromkeys(names))
+def counters(code: ast.AST, at: int | None = None) -> dict[str, None]:
+    """The names that the loops of a function bind, or those around one line, from outside in: whatever their values,
+    they count nothing."""
+    loops = (node for node in ast.walk(code) if isinstance(node, ast.For | ast.comprehension))
+    targets = [node.target for node in loops if at is None or is_around(node, at)]
+    return dict.fromkeys(name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name))
+
+
+def is_around(loop: ast.For | ast.comprehension, line: int) -> bool:
+    """Whether a line is one of a loop's."""
+    first, last = loop.target.lineno, getattr(loop, "end_lineno", None) or loop.target.lineno
+    return first <= line <= last
 
 
 def is_length(node: ast.AST) -> bool:
