@@ -85,6 +85,7 @@ def test_what_is_none_or_changes_its_shape_has_none() -> None:
 
 @pytest.mark.parametrize("wrong", [
     "2 * gradient + 1e-4 * np.sin(W)", "gradient + 0.1 * W**2", "0.1 * W", "gradient * np.sum(W)",
+    "gradient * 1.0000003",  # to the digits that are said it would be the gradient of the loss
 ])  # fmt: skip
 def test_what_is_something_else_has_no_relation(wrong: str) -> None:
     (found,) = eb.check(loss, without_source(wrong), *arrays(0)).gradients
