@@ -257,3 +257,15 @@ def test_one_hot_data_of_any_kind_stay_one_hot_at_other_sizes(kind: type, is_col
 def test_the_sizes_of_many_letters_are_cut_short() -> None:
     assert told({"i": 3, "j": 3, "b": 4}) == "i=j=3, b=4"
     assert told({f"a{n}": 1 for n in range(40)}).endswith("=a11=1 and 28 more")
+
+
+def test_other_sizes_are_said_as_the_shapes_of_the_users_arrays() -> None:
+    report = eb.check(lambda x, W, b: np.sum((x @ W + b) ** 2),
+                      lambda x, W, b: {"W": 2 * x.T @ (x @ W + b), "b": 2 * np.sum(x @ W + b, 0)},
+                      np.ones((5, 3)), np.ones((3, 3)), np.ones(3), wrt=["W", "b"])  # fmt: skip
+    (said,) = (text for text in report.assumptions if "Checked at others as well: " in text)
+    found = re.search(r"well: W \((\d+),(\d+)\), b \((\d+),\), x \((\d+),(\d+)\)\.", said)
+    assert found is not None, said
+    inputs, units, of_bias, samples, of_samples = found.groups()
+    assert (inputs, units) == (of_samples, of_bias)
+    assert len({inputs, units, samples}) == 3

@@ -126,7 +126,7 @@ def test_what_the_users_sizes_hide_is_said() -> None:
     assert told[-2] == (
         "At your sizes W1 (j=i=4), W2 (k=j=4) and W3 (l=k=4) are square, so that no shape shows a missing transpose; "
         "the batch is of 1 (n=1), so that nothing shows whether it is summed over. "
-        "Checked at others as well: i=3, j=4, n=5, k=6, l=7.")
+        "Checked at others as well: W1 (4,3), W2 (6,4), W3 (7,6), Y (7,5).")
     told = COLUMNS.report(COLUMNS.text, "theta, X, Y = build(3, 5, 4, 2, 4)").assumptions
     assert told[-2].startswith("At your sizes the batch is as large as a layer (n=k=4), so that one axis can ")
     assert not any("At your sizes" in text for text in COLUMNS.report(COLUMNS.text, "theta, X, Y = build(3, 5, 4, 2, 6)"
@@ -138,7 +138,7 @@ def test_what_is_right_only_where_sizes_are_equal_is_wrong() -> None:
     report = COLUMNS.report(source, "theta, X, Y = build(4, 5, 6, 2, 4)")
     assert wrong(report) == LAYERS_OF_THREE
     assert report.gradients[0].note == (
-        "right only at sizes such as yours, which hide a mistake: wrong at n=3, i=4, b=5, j=6, k=2")
+        "right only at sizes such as yours, which hide a mistake: wrong at W1 (4,3), W2 (6,4), W3 (2,6), Y (2,5)")
     assert len(report.findings) == 1
     assert "shape[1]" in (report.findings[0].write or "")
 

@@ -245,6 +245,20 @@ def told(sizes: Mapping[str, int]) -> str:
     return f"{said} and {len(sizes) - TOLD} more" if len(sizes) > TOLD else said
 
 
+def shapes_told(problem: Problem, trial: Trial, program: Program, state: Any) -> str:
+    """``W (4,6), X (5,4)``: the shapes of the arrays of a state that together show all sizes, those wanted first, and
+    the first ones of many. The letters are ours, and no line of a report may say which size is which.
+    """
+    names = {target.path: target.name for target in trial.targets}
+    said, known = [], set[str]()
+    placed = [*zip(map(problem.place, program.inputs), program.inputs, arrays_at(problem, program, state), strict=True)]
+    for path, declared, array in sorted(placed, key=lambda one: one[0] not in names):
+        if not known.issuperset(declared.ref.indices):
+            said.append(f"{names.get(path) or problem.label(path)} {str(np.shape(array)).replace(' ', '')}")
+        known.update(declared.ref.indices)
+    return ", ".join(said[:TOLD]) + f" and {len(said) - TOLD} more" * (len(said) > TOLD)
+
+
 def hiding(program: Program, parameters: Mapping[str, str]) -> list[str]:
     """What the user's own sizes hide, in words.
 
@@ -282,7 +296,7 @@ def _batch(program: Program, batch: Dimension, units: Collection[str]) -> list[s
     return []
 
 
-TOLD = 12  # letters whose sizes anybody reads
+TOLD = 12  # letters, or arrays, whose sizes anybody reads
 LARGEST = 20_000  # entries of all inputs together: beyond, the user's own sizes have taken long enough
 
 
@@ -441,5 +455,4 @@ def problems_elsewhere(
     if sizes is not None:
         state = resized(trial.state, program, problem.place, sizes, parameters, np.random.default_rng(seed))
         if state is not None:
-            changed = {d.letters[0]: sizes[d.letters[0]] for d in program.dimensions}
-            yield told(changed), replace(problem, state=state)
+            yield shapes_told(problem, trial, program, state), replace(problem, state=state)
