@@ -254,3 +254,19 @@ def test_no_array_of_the_user_is_changed(data: st.DataObject) -> None:
     run(program, arrays)
     for array, copy in zip(arrays, before, strict=True):
         np.testing.assert_array_equal(array, copy)
+
+
+def test_whole_numbers_beyond_64_bits_are_floats() -> None:
+    """As in a buffer whose border is the largest float: entries that are objects have no NumPy loops."""
+    border = np.finfo(float).max
+
+    def padded(x: Any) -> Any:
+        r = np.zeros((2, len(x) + 1))
+        r[:, 0] = border
+        r[1, 1:] = x
+        return r.min(0)
+
+    x = np.arange(3.0)
+    (found,) = run(trace(padded, x), [x])
+    assert found.dtype == float
+    np.testing.assert_array_equal(found, padded(x))

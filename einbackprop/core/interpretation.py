@@ -210,6 +210,8 @@ def fill(array: Array, out: Ref, sizes: Mapping[str, int]) -> Array:
     return np.broadcast_to(array, [sizes[i] for i in out.indices])
 
 
+LARGEST_WORD = np.iinfo(np.int64).max
+
 WIDE = 1 << 20
 """How many entries a bracket may have on axes of all its letters."""
 
@@ -299,7 +301,8 @@ def scale(term: Any, factor: Factor, sizes: Mapping[str, int]) -> Any:
     if number == 1:
         return term
     if isinstance(number, Fraction) and np.asarray(term).dtype.kind != "O":
-        return (int(number) if number.denominator == 1 else float(number)) * term
+        is_word = number.denominator == 1 and abs(number) <= LARGEST_WORD
+        return (int(number) if is_word else float(number)) * term  # a longer int would make objects of the entries
     return number * term
 
 
