@@ -556,13 +556,17 @@ def test_a_hand_holds_what_a_frame_has() -> None:
     assert (hand.literals, hand.numpy, hand.wanted) == (("0.1",), "xp", (5, 3))
 
 
-def test_what_a_loop_has_left_behind_is_no_number_at_hand() -> None:
-    code = parse_python("def f(x, n):\n    for t in range(n):\n        h = x[t]\n    dh = h\n    db = t * h").body[0]
+def test_what_a_loop_has_left_behind_counts_nothing() -> None:
+    text = "def f(x, n):\n    for t in range(n):\n        h = 2 * x[t]\n    dh = h\n    db = t * h"
+    code = parse_python(text).body[0]
     assert isinstance(code, ast.FunctionDef)
     loop, after, spelled = code.body
+    assert isinstance(loop, ast.For)
     variables = {"x": np.ones((3, 4)), "n": 3, "t": 2, "h": np.ones(4), "dh": np.ones(4)}
-    held = [("t" in hand_of(variables, {}, code, statement=at).sizes) for at in (*loop.body, after, spelled, None)]  # type: ignore[attr-defined]
-    assert held == [True, False, True, True]
+    hands = [hand_of(variables, {}, code, statement=at) for at in (loop.body[0], after, spelled, None)]
+    assert ["t" in hand.sizes for hand in hands] == [True, False, True, True]
+    assert ["x[t]" in hand.shapes for hand in hands] == [True, False, True, True]
+    assert ["2 * x[t]" in map(ast.unparse, hand.phrases) for hand in hands] == [True, False, True, True]
 
 
 def test_entries_may_be_counted_from_the_last() -> None:

@@ -1291,6 +1291,53 @@ def test_where_a_shape_is_all_that_is_wrong_no_edit_of_values_is_tried() -> None
     assert found.write == "return p.dot(np.ones(len(x))).reshape(b.shape)"
 
 
+def test_what_reads_an_entry_before_the_first_is_written_with_a_condition_around_it() -> None:
+    def states(W: Any, V: Any, x: Any) -> Any:
+        h = [np.tanh(x[0] @ V)]
+        for t in range(1, len(x)):
+            h.append(np.tanh(h[t - 1] @ W + x[t] @ V))
+        return h
+
+    def loss(W: Any, V: Any, x: Any) -> Any:
+        return sum([np.sum(h**2) for h in states(W, V, x)])
+
+    def gradients(W: Any, V: Any, x: Any) -> Any:
+        h = states(W, V, x)
+        dW, dV, d = np.zeros_like(W), np.zeros_like(V), np.zeros_like(h[0])
+        for t in range(len(x) - 1, -1, -1):
+            d = (2 * h[t] + d) * (1 - h[t] ** 2)
+            dW += h[t - 1].T   @ d
+            dV += x[t].T @ d
+            d = d @ W.T
+        return dW, dV
+
+    rng = np.random.default_rng(0)
+    report = check(loss, gradients, rng.normal(size=(3, 3)), rng.normal(size=(2, 3)), rng.normal(size=(4, 5, 2)),
+                   wrt=["W", "V"])  # fmt: skip
+    (found,) = found_in(report)
+    assert found.message == "this is to be done only if t > 0."
+    assert found.write == "if t > 0:\n    dW += h[t - 1].T   @ d"
+
+
+def test_a_relu_of_what_is_positive_is_not_in_the_place_of_a_derivative_too_much() -> None:
+    def scores(W: Any, x: Any) -> Any:
+        p = np.exp(x @ W)
+        return p / p.sum(1, keepdims=True)
+
+    def loss(W: Any, x: Any, y: Any) -> Any:
+        return -np.sum(y * np.log(scores(W, x)))
+
+    def gradient(W: Any, x: Any, y: Any) -> Any:
+        p = scores(W, x)
+        return x.T @ (p * (1 - p) * (p - y))
+
+    rng = np.random.default_rng(0)
+    report = check(loss, gradient, rng.normal(size=(3, 4)), rng.normal(size=(5, 3)), np.eye(4)[[0, 1, 3, 3, 2]])
+    (found,) = found_in(report)
+    assert found.message == "the derivative of the sigmoid, p * (1 - p), is too much."
+    assert found.write == "return x.T @ (p - y)"
+
+
 def test_an_axis_of_size_1_that_was_meant_stays() -> None:
     """The code stretches a row to the vector that it is the gradient of: no shape that fits better is one edit away."""
     def loss(b: Any, z: Any) -> Any:

@@ -217,7 +217,7 @@ class Way(NamedTuple):
 
 def _cost(source: Text, way: Sequence[Replacement]) -> tuple[int, int]:
     """How many words and signs are taken out and put in, and how many characters are in the parts replaced; parentheses
-    that would be left around a name count as more than it takes to take them out.
+    that would be left around a name, or around others, count as more than it takes to take them out.
     """
     cost = 0
     for start, end, text in way:
@@ -227,7 +227,19 @@ def _cost(source: Text, way: Sequence[Replacement]) -> tuple[int, int]:
         around = re.search(r"(?:^|[^\w\s)\]])\s*\($", source.text[:start]) and source.text[end:].lstrip()[:1] == ")"
         cost += 3 * bool(around and text.isidentifier())
         cost += 2 * (text.startswith("(") and mine[:1] != ["("])  # as if a call's were kept
+        is_within = source.text[:start].rstrip().endswith("(") and source.text[end:].lstrip().startswith(")")
+        cost += 6 * (is_in_parentheses(text) and (is_within or is_in_parentheses(text[1:-1])))
     return cost, sum(end - start + len(text) for start, end, text in way)
+
+
+def is_in_parentheses(text: str) -> bool:
+    """Whether an expression is in parentheses as a whole.
+
+    >>> is_in_parentheses("(a + (b))"), is_in_parentheses("(a) + (b)")
+    (True, False)
+    """
+    depths = itertools.accumulate((char == "(") - (char == ")") for char in text[:-1])
+    return text.startswith("(") and text.endswith(")") and all(depths)
 
 
 def _differences(source: Text, old: Any, new: Any, way: Way) -> list[Replacement] | None:

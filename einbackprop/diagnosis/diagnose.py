@@ -439,16 +439,25 @@ def code_of(statement: ast.stmt) -> str:
     return text.splitlines()[0] if hasattr(statement, "body") else text
 
 
+def guarded_text(repair: Repair, part: ast.stmt) -> str | None:
+    """A condition around the statement that is repaired, with that as the user wrote it; None for anything else."""
+    if not isinstance(part, ast.If) or part.body != [repair.statement]:
+        return None
+    own = own_text(repair, repair.statement) or code_of(repair.statement)
+    return code_of(ast.fix_missing_locations(part)) + "\n" + textwrap.indent(own, "    ")
+
+
 def written(repair: Repair) -> str:
     """What to write instead, in the user's spelling: comments, spacing and line breaks are kept."""
     new, source = new_statements(repair), Text(statements_of(repair.site.file).text)
     plain = "\n".join(
-        own_text(repair, part) or source.requoted(code_of(ast.fix_missing_locations(part))) for part in new
-    )
+        own_text(repair, part) or guarded_text(repair, part)
+        or source.requoted(code_of(ast.fix_missing_locations(part))) for part in new
+    )  # fmt: skip
     changed = edited_text(repair.site.file, [(repair.statement.lineno, plain)])
     if changed is None or len(new) != 1:
         return plain
-    if hasattr(new[0], "body"):
+    if hasattr(new[0], "body") and hasattr(repair.statement, "body"):
         header = changed.splitlines()[repair.statement.lineno - 1].strip()  # it may be an elif
         return header if header.endswith(":") else plain
     text, statements = Text(changed), statements_of_text(changed)

@@ -65,6 +65,8 @@ class Hand:
         What the function has as terms and factors elsewhere, names aside.
     masks : frozenset of str
         The arrays of booleans, or of zeros and ones: no function gave or took them, so that they have no derivative.
+    positive : frozenset of str
+        The arrays of which every entry is above 0.
     makes_object : bool
         Whether the statement makes an object of the user's, such as a node of a graph, and no number.
     scalars : tuple of str
@@ -98,6 +100,7 @@ class Hand:
     unused: frozenset[str] = frozenset()
     phrases: tuple[ast.expr, ...] = ()
     masks: frozenset[str] = frozenset()
+    positive: frozenset[str] = frozenset()
     takes: Mapping[str, range] = field(default_factory=dict)
     makes_object: bool = False
     scalars: tuple[str, ...] = ()
@@ -196,15 +199,16 @@ def hand_of(
     """
     spelled, names = spellings(code), {**module, **variables}
     taken = {name: held for name, held in module.items() if name in spelled or is_own_function(held)} | dict(variables)
-    every = dict(reached(taken, names, spelled))
-    first = {id(held): name for name, held in reversed([*variables.items()]) if is_array(held)}  # dz, and not db = dz
     own = {ast.unparse(node) for node in ast.walk(statement or ast.Pass()) if isinstance(node, OPERANDS)}
+    lines, at = lines_of(code), getattr(statement, "lineno", None)
+    over = counters(code).keys() - own - counters(code, at).keys()  # what a loop has left behind counts nothing
+    every = {text: held for text, held in reached(taken, names, spelled) if text in own or not is_of(text, over)}
+    first = {id(held): name for name, held in reversed([*variables.items()]) if is_array(held)}  # dz, and not db = dz
     arrays = {text: np.shape(held) for text, held in every.items() if is_array(held)
               and (text in own or text.isidentifier() or id(held) not in first)}  # x, and not cache["x"]
     again = {name: first[id(held)] for name, held in variables.items() if first.get(id(held), name) != name}
-    counted = dict(by_counters(code, arrays, names))
-    lines, at = lines_of(code), getattr(statement, "lineno", None)
-    indexed = (*indexed_alike(spelled, every, names), *counted.items())
+    counted = {text: held for text, held in by_counters(code, arrays, names) if not is_of(text, over)}
+    indexed = (*(pair for pair in indexed_alike(spelled, every, names) if not is_of(pair[0], over)), *counted.items())
     unused = unread(code).union(counted, (text for text, _ in indexed if text.partition("[")[0] in unread(code)))
     arrays |= {text: np.shape(held) for text, held in indexed if text not in arrays}
     apart = {text: min((abs(line - (at or line)) for line in lines.get(text, ())), default=0) for text in arrays}
@@ -216,8 +220,7 @@ def hand_of(
                     text not in unused,
                     is_far(text, spelled, arrays, wanted), apart[text], text in again) for text in arrays}  # fmt: skip
     near = sorted(arrays, key=order.__getitem__)[:MOST_ARRAYS]
-    over = counters(code).keys() - own - counters(code, at).keys()  # what a loop has left behind is no factor
-    numbers = {text: held for text, held in every.items() if is_real_number(held) and text not in over}
+    numbers = {text: held for text, held in every.items() if is_real_number(held)}
     lengths = sizes_of(arrays, near)
     numbers |= {text: size for text, size in lengths.items() if size not in numbers.values()}
     whole = volumes(arrays.values())
@@ -234,8 +237,10 @@ def hand_of(
         next((name for name, held in names.items() if held is np), "np"),
         wanted,
         unused,
-        tuple(sorted(phrases(code), key=lambda phrase: abs(phrase.lineno - (at or phrase.lineno)))),
+        tuple(sorted((phrase for phrase in phrases(code) if not names_in(phrase) & over),
+                     key=lambda phrase: abs(phrase.lineno - (at or phrase.lineno)))),
         frozenset(text for text in near if is_mask(every.get(text))),
+        frozenset(text for text in near if is_positive(every.get(text))),
         {text: taken_by(function.__code__, function.__defaults__ or ()) for text, function in functions.items()},
         scalars=tuple(sorted(floating(numbers, variables), key=lambda text: text not in spelled)[:MOST_SCALARS]),
         words=tuple(words_of(functions.values(), every.values())),
@@ -246,9 +251,19 @@ def hand_of(
     )
 
 
+def is_of(text: str, names: Collection[str]) -> bool:
+    """Whether an expression reads one of some names."""
+    return bool(names) and not names_in(parsed(text)).isdisjoint(names)
+
+
 def is_mask(held: Any) -> bool:
     """Whether a value is an array of booleans, or of zeros and ones."""
     return is_array(held) and (held.dtype.kind == "b" or {*np.asarray(held).ravel()[:MOST_MASK]} == {0, 1})
+
+
+def is_positive(held: Any) -> bool:
+    """Whether a value is an array of which every entry is above 0."""
+    return is_array(held) and held.dtype.kind in "biuf" and bool(np.all(np.asarray(held) > 0))
 
 
 def is_of_whole_numbers(held: Any) -> bool:

@@ -25,6 +25,7 @@ from einbackprop.diagnosis.vocabulary.trees import (
     binary,
     call,
     exchanged,
+    items_of,
     negated,
     number,
     parsed,
@@ -37,6 +38,8 @@ NEAREST_ONES, USUAL = 14, 2.4
 """Arrays of which edits are made, and what those cost at most."""
 MOST_COUNTERS, MOST_PAIRS = 2, 30
 """Counters that pick an entry, and pairs of indices that do, at most."""
+BESIDE = 1.5
+"""The price of a condition without which the entry beside that of a loop's counter is read where there is none."""
 MISSING = "a missing statement"
 """What the mistake is about where one stands nowhere."""
 IN_PLACE = (ast.Add, ast.Sub, ast.Mult, ast.Div)
@@ -200,16 +203,23 @@ def picks(hand: Hand, axes: int) -> list[ast.expr]:
 
 
 def guarded(statement: Any, hand: Hand) -> Iterator[Edit]:
-    """A statement that is to run only in some rounds of a loop."""
+    """A statement that is to run only in some rounds of a loop: most often not in that in which the entry before, or
+    after, that it reads does not exist: ``x[t - 1]`` is the last one where t is 0.
+    """
     if isinstance(statement, ast.Return | ast.FunctionDef | ast.ClassDef):
         return
-    counters = [size for size in hand.sizes if size.isidentifier() and not hand.is_count(size)][:FEW]
+    read = {ast.unparse(index) for node in ast.walk(statement) if isinstance(node, ast.Subscript)
+            for index in items_of(node.slice)}  # fmt: skip
+    counters = [size for size in hand.sizes if size.isidentifier() and not hand.is_count(size)
+                and size not in hand.scalars][:FEW]  # fmt: skip
     for counter in counters:
-        last = [ast.Compare(parsed(counter), [ast.Lt()], [binary(parsed(size), "-", number(1))])
-                for size in hand.sizes if hand.is_count(size)][:2]  # fmt: skip
-        for test in (ast.Compare(parsed(counter), [ast.Gt()], [number(0)]), *last):
+        tests = [("-", ast.Compare(parsed(counter), [ast.Gt()], [number(0)]))]
+        tests += [("+", ast.Compare(parsed(counter), [ast.Lt()], [binary(parsed(size), "-", number(1))]))
+                  for size in hand.sizes if hand.is_count(size)][:2]  # fmt: skip
+        for sign, test in tests:
+            cost = BESIDE if f"{counter} {sign} 1" in read else 2.5
             words = "this is to be done only if {}"
-            yield Edit(2.5, words, statements=(ast.If(test, [statement], []),), parts=(test,))
+            yield Edit(cost, words, statements=(ast.If(test, [statement], []),), parts=(test,))
 
 
 def written_to(statement: Any) -> str:

@@ -28,6 +28,8 @@ SLOPES = (
 FUNCTIONS = {"sqrt": 0.0, "exp": 0.3, "log": 0.5, "abs": 0.6, "sign": 0.6, "tanh": 0.6, "square": 0.7, "cos": 0.8}
 USUAL = 0.6
 """What the less usual derivatives cost more: they are tried for the whole and its terms only."""
+IDLE = 0.4
+"""What the derivative of a relu costs more of what is positive everywhere."""
 BACKWARD = re.compile(r"back|bwd|(?:^|_)d_?[a-z]+$", re.IGNORECASE)
 COMPARISONS = (ast.Gt, ast.GtE, ast.Lt, ast.LtE, ast.Eq, ast.NotEq)
 NEAR = 10
@@ -156,8 +158,9 @@ def sigmoid_slopes(expression: Expression) -> Iterator[tuple[Place, ast.expr, as
 
 
 def other_derivative_in_a_product(expression: Expression) -> Iterator[Edit]:
-    """Another derivative in the place of that of a sigmoid, of which no part of a product holds all."""
+    """None, or another derivative, in the place of that of a sigmoid, of which no part of a product holds all."""
     for place, p, rest in sigmoid_slopes(expression):
+        yield expression.edit(place, rest, 1.15, "the derivative of the sigmoid, {} * (1 - {}), is too much", p, p)
         for slope, function, more in slopes(expression, ast.unparse(p)):
             if more < USUAL:
                 said = "{} is needed, not {} * (1 - {}): the derivative {}", partial(slope_text, slope), p, p, function
@@ -278,9 +281,11 @@ def comparison(expression: Expression) -> Iterator[Edit]:
 
 
 def slopes(expression: Expression, name: str) -> Iterator[tuple[ast.expr, str, float]]:
-    """Derivatives that one writes with a variable, of which function each is, and what it costs more."""
+    """Derivatives that one writes with a variable, of which function each is, and what it costs more: that of a relu is
+    1 wherever the variable is positive, and hides there that there should be none."""
     for template, function, more in SLOPES if name not in expression.hand.masks else ():
-        yield parsed(template.replace("np.", f"{expression.hand.numpy}.").format(name)), function, more
+        idle = IDLE * (name in expression.hand.positive and template == "{0} > 0")
+        yield parsed(template.replace("np.", f"{expression.hand.numpy}.").format(name)), function, more + idle
 
 
 def times(node: ast.expr, slope: ast.expr) -> ast.expr:
