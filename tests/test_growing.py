@@ -259,3 +259,22 @@ def test_numbers_that_refuse_another_value_keep_theirs() -> None:
     assert 0.25 <= other["free"] < 0.45
     assert state["free"] == 0.5
     assert not list(with_other_numbers({"count": 3}, 0))
+
+
+def test_numbers_at_which_the_loss_is_none_say_nothing() -> None:
+    """The logarithm of a smaller number is NaN there, and no gradient is."""
+    source = """\
+import numpy as np
+
+
+def loss(w, x, scale):
+    return 0.5 * np.sum((x @ w) ** 2) - np.log(scale - 0.95)
+
+
+def gradients(w, x, scale):
+    return -x.T @ (x @ w)
+"""
+    module = module_of(source, "logarithm")
+    (finding,) = check(module.loss, module.gradients, RNG.normal(size=4), RNG.normal(size=(4, 4)), 1.0).findings
+    assert finding.write == "return x.T @ (x @ w)"
+    assert LOCAL not in finding.message

@@ -341,14 +341,15 @@ def allow_for_differences(experiment: Experiment, wrong: frozenset[str]) -> None
 
 def experiment_at(case: Case, state: Any, rng: np.random.Generator, is_sketched: bool) -> Experiment | None:
     """An experiment at a state, of other sizes perhaps, where gradients are compared along directions then; None where
-    the loss does not run there."""
+    the loss does not run there, or is no finite number: what no gradient has could be made by no edit."""
     try:
         targets = [replace(t, shape=np.shape(get(state, t.path))) for t in case.user.targets]
         user = replace(case.user, targets=targets, unfit={}, _names={})
         trusted = {target.name for target in targets} - case.wrong
-        return Experiment(user, state, tuple(t.path for t in targets), rng, case.derived, trusted, is_sketched)
+        made = Experiment(user, state, tuple(t.path for t in targets), rng, case.derived, trusted, is_sketched)
     except (Raised, ScriptError):  # the code is not made for these sizes
         return None
+    return made if np.isfinite(made.loss) else None
 
 
 def texts_of(findings: Iterable[Finding]) -> dict[str, str]:
