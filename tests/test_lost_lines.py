@@ -383,6 +383,14 @@ def test_what_is_added_follows_from_what_else_is_added_to_the_same() -> None:
     assert [ast.unparse(one) for one in made] == ["dg[t] * net.p_g"]
 
 
+def test_a_number_is_no_other_name_for_a_counter() -> None:
+    """As of ``u[i]`` beside ``u[0]``: ``i`` is not called ``0``, and stays where it is read for itself."""
+    function = ast.parse("def f():\n    d = step(start + i, u[i]) @ v[i]")
+    names: dict[str, Any] = {"start": 2, "i": 1, "u": [np.ones(3), np.ones(3)], "v": [np.ones(3), np.ones(3)]}
+    made = analogous(ast.Name("d"), function, names, ["u[0]", "u[1]"])
+    assert [ast.unparse(one) for one in made] == ["step(start + i, u[0]) @ v[0]", "step(start + i, u[1]) @ v[1]"]
+
+
 def test_nothing_follows_where_nothing_is_called_otherwise() -> None:
     function = ast.parse("def f():\n    di = x * y\n    z = i\n    a, b = i, i")
     assert not analogous(ast.Name("do"), function, {"x": 1, "y": 2, "i": 3, "o": 4})

@@ -108,11 +108,12 @@ def renamed(value: ast.expr, rename: Renaming | None, names: Mapping[str, Any]) 
 
 
 def is_bound(text: str, names: Mapping[str, Any]) -> bool:
-    """Whether a text is the name of something, an attribute or an entry that there is."""
+    """Whether a text is the name of something, an attribute or an entry that there is: ``0`` for ``i`` is none."""
     try:
-        return value_of(parsed(text), names) is not MISSING
+        node = parsed(text)
     except SyntaxError:
         return False
+    return isinstance(node, OPERANDS) and value_of(node, names) is not MISSING
 
 
 def operands_of(node: ast.AST) -> Iterator[ast.expr]:
