@@ -300,8 +300,28 @@ def plain(shape: tuple[int, ...]) -> tuple[int, ...]:
 def is_number(value: Any) -> bool:
     """Whether a value is an array of numbers, or a number; True and False alone are none."""
     if isinstance(value, np.ndarray | np.generic):
-        return value.dtype.kind in ("fiub" if isinstance(value, np.ndarray) else "fiu")
-    return isinstance(value, float | int) and not isinstance(value, bool)
+        return value.dtype.kind in ("fiubc" if isinstance(value, np.ndarray) else "fiuc")
+    return isinstance(value, float | int | complex) and not isinstance(value, bool)
+
+
+class ComplexShape(tuple[int, ...]):
+    """The shape of complex numbers as real ones: with an axis more, of the real and the imaginary part."""
+
+
+def is_complex(part: Any) -> bool:
+    """Whether an array or a number is complex."""
+    return np.asarray(part).dtype.kind == "c"
+
+
+def real_parts(part: Any) -> Array:
+    """An array or a number as real numbers; of complex ones the real and the imaginary parts along one axis more."""
+    array = np.asarray(part)
+    return np.stack([array.real, array.imag], -1) if array.dtype.kind == "c" else np.asarray(array, dtype=np.float64)
+
+
+def shape_of(part: Any) -> tuple[int, ...]:
+    """The shape of that."""
+    return ComplexShape((*np.shape(part), 2)) if is_complex(part) else np.shape(part)
 
 
 def numbers(value: Any, depth: int = 0) -> Iterator[Any]:
@@ -315,7 +335,7 @@ def numbers(value: Any, depth: int = 0) -> Iterator[Any]:
 
 def shapes_of(value: Any) -> list[tuple[int, ...]]:
     """The shapes of the arrays and numbers in a value."""
-    return [np.shape(part) for part in numbers(value)]
+    return [shape_of(part) for part in numbers(value)]
 
 
 def with_numbers(value: Any, others: Iterator[Any], depth: int = 0) -> Any:
@@ -331,6 +351,10 @@ def with_numbers(value: Any, others: Iterator[Any], depth: int = 0) -> Any:
 
 def shifted(part: Any, by: Array) -> Any:
     """An array or a number with something added; a mask or an integer becomes a float where that is not zero."""
+    if is_complex(part):
+        real, imaginary = np.moveaxis(by.reshape(shape_of(part)), -1, 0)
+        moved = np.asarray(part) + (real + 1j * imaginary)
+        return moved.astype(part.dtype) if isinstance(part, np.ndarray) else complex(moved)
     is_float = np.asarray(part).dtype.kind == "f"
     if not is_float and not by.any():
         return np.copy(part) if isinstance(part, np.ndarray) else part
@@ -342,7 +366,7 @@ def shifted(part: Any, by: Array) -> Any:
 
 def flat(value: Any) -> Array:
     """All numbers of a value, one after the other."""
-    parts = [np.asarray(part, dtype=np.float64).ravel() for part in numbers(value)]
+    parts = [real_parts(part).ravel() for part in numbers(value)]
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
@@ -427,13 +451,13 @@ class Shift:
         for part in numbers(value):
             if site in self.grown:
                 part = np.broadcast_to(np.asarray(part), self.grown[site])
-            size, start = int(np.size(part)), self._at[site]
+            size, start = prod(shape_of(part)), self._at[site]
             self._at[site] += size
             delta = by[start : start + size]
             if delta.size < size:
                 delta = np.concatenate([delta, np.zeros(size - delta.size)])
             parts.append(shifted(part, delta))
-            self.seen[site].append(np.array(parts[-1], dtype=np.float64).ravel())  # it may be written to
+            self.seen[site].append(np.array(real_parts(parts[-1])).ravel())  # it may be written to
         return with_numbers(value, iter(parts))
 
 
@@ -476,7 +500,11 @@ def conformed(value: Any, shapes: Sequence[tuple[int, ...]]) -> Array | None:
         return None
     found = []
     for part, shape in zip(parts, shapes, strict=True):
-        array = np.asarray(part, dtype=np.float64)
+        if isinstance(shape, ComplexShape):
+            part = np.asarray(part, dtype=np.complex128)
+        elif is_complex(part):
+            return None
+        array = real_parts(part)
         try:  # most have the shape, and broadcasting takes ten times as long
             found.append((array if array.shape == shape else np.broadcast_to(array, shape)).ravel())
         except ValueError:

@@ -20,6 +20,7 @@ from einbackprop.diagnosis.blocks import compared_in, targets_of
 from einbackprop.diagnosis.experiments import (
     Array,
     Both,
+    ComplexShape,
     Experiment,
     Gradients,
     Made,
@@ -256,6 +257,8 @@ class Localization:
             return suspect
         found = next((s for s in self._grown(suspect) if s.shift is not None), None)
         into, own = suspect.made.into, suspect.made.shapes[0]
+        if isinstance(own[0] if own else (), ComplexShape):
+            return suspect
         if found is None and into is not None and len(own) == 1 and own[0] != into and stretches(own[0], into):
             return replace(suspect, jacobian=None, grown=into)  # a value with all entries of that may do
         return found or suspect
@@ -263,7 +266,7 @@ class Localization:
     def _grown(self, suspect: Suspect) -> Iterator[Suspect]:
         """A statement whose value should have had another shape: one to which it can be broadcast."""
         made = suspect.made
-        if len(made.shapes[0]) != 1 or len(set(made.shapes)) != 1:
+        if len(made.shapes[0]) != 1 or len(set(made.shapes)) != 1 or isinstance(made.shapes[0][0], ComplexShape):
             return
         own = made.shapes[0][0]
         for shape in sorted({s for other in self.made for shapes in other.shapes for s in shapes}, key=np.prod):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from einbackprop.core.nesting import root
-from einbackprop.diagnosis.experiments import Made, flat, numbers, shapes_of
+from einbackprop.diagnosis.experiments import Made, flat, numbers, shape_of, shapes_of
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.versions import mangled
 from einbackprop.diagnosis.vocabulary.hand import value_of
@@ -53,7 +53,7 @@ class Recording:
         content = entry.values[-1].tobytes()
         views = bool(parts) and all(isinstance(p, np.ndarray) and id(root(p)) in self._known for p in parts)
         entry.passes &= views or content in self.contents
-        entry.shapes.append(tuple(np.shape(part) for part in parts))
+        entry.shapes.append(tuple(shape_of(part) for part in parts))
         for part in parts:
             if isinstance(part, np.ndarray):
                 entry.entangled |= part.base is not None or id(part) in self._known
@@ -71,7 +71,7 @@ class Recording:
 
     def _is_handed(self, made: Made) -> bool:
         kinds = [np.asarray(part).dtype.kind for part in numbers(made.whole)]
-        return made.site in self.handed and "f" in kinds
+        return made.site in self.handed and not {"f", "c"}.isdisjoint(kinds)
 
 
 def shape_written_to(site: Site, frame: FrameType) -> tuple[int, ...] | None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from einbackprop.core.records import dataclass
-from einbackprop.diagnosis.experiments import Array, Made
+from einbackprop.diagnosis.experiments import Array, ComplexShape, Made
 from einbackprop.diagnosis.hooks import Site
 
 LINEAR, CURVED = 1e-8, 3e-2
@@ -95,14 +95,17 @@ def value_of(suspect: Suspect) -> Array | None:
 
 
 def array_of(made: Made) -> Array | None:
-    """The array that a statement made, if it made just one."""
-    return made.values[0].reshape(made.shapes[0][0]) if len(made.values) == 1 == len(made.shapes[0]) else None
+    """The array that a statement made, if it made just one, of real numbers."""
+    if len(made.values) != 1 or len(made.shapes[0]) != 1 or isinstance(made.shapes[0][0], ComplexShape):
+        return None
+    return made.values[0].reshape(made.shapes[0][0])
 
 
 def arrays_of(made: Made) -> list[Array]:
-    """The arrays that a statement made in its runs, in which it made just one."""
+    """The arrays that a statement made in its runs, in which it made just one, of real numbers."""
     runs = zip(made.values, made.shapes, strict=True)
-    return [value.reshape(shapes[0]) for value, shapes in runs if len(shapes) == 1]
+    alone = ((value, shapes[0]) for value, shapes in runs if len(shapes) == 1)
+    return [value.reshape(shape) for value, shape in alone if not isinstance(shape, ComplexShape)]
 
 
 def needed_of(suspect: Suspect) -> Array | None:

@@ -24,11 +24,13 @@ from einbackprop.core.source import compile_tree, statements_of
 from einbackprop.diagnosis.analogy import analogous
 from einbackprop.diagnosis.experiments import (
     Array,
+    ComplexShape,
     EndlessError,
     Experiment,
     conformed,
     copied,
     flat,
+    is_complex,
     is_number,
     limited,
     numbers,
@@ -435,7 +437,7 @@ def as_in_lines_alike(site: Site, names: Mapping[str, Any], hand: Hand) -> tuple
 
 def is_beside(made: Any, shapes: Sequence[tuple[int, ...]]) -> bool:
     """Whether a value is an array of another shape, which broadcasts with the shape that there is."""
-    if len(shapes) != 1 or not is_number(made):
+    if len(shapes) != 1 or not is_number(made) or is_complex(made) or isinstance(shapes[0], ComplexShape):
         return False
     try:
         np.broadcast_shapes(np.shape(made), shapes[0])
