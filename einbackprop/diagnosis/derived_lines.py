@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from einbackprop.core.source import statements_of
-from einbackprop.diagnosis.experiments import Array, Both, ComplexShape, Shift
+from einbackprop.diagnosis.experiments import Array, Both, Shift
 from einbackprop.diagnosis.holes import Hole
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.likelihood import Repair
@@ -157,8 +157,7 @@ def wanted_of(suspect: Suspect) -> Array | None:
         return needed_of(suspect)
     shapes = suspect.made.shapes[-1]
     is_known = suspect.is_known and len(suspect.expected) == len(suspect.made.values) and len(shapes) == 1
-    is_known = is_known and not isinstance(shapes[0], ComplexShape)
-    return suspect.expected[-1].reshape(shapes[0]) if is_known else None
+    return suspect.expected[-1].reshape(shapes[0]) if is_known and not suspect.made.is_complex else None
 
 
 class AtHand:

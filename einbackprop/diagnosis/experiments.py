@@ -308,20 +308,16 @@ class ComplexShape(tuple[int, ...]):
     """The shape of complex numbers as real ones: with an axis more, of the real and the imaginary part."""
 
 
-def is_complex(part: Any) -> bool:
-    """Whether an array or a number is complex."""
-    return np.asarray(part).dtype.kind == "c"
-
-
 def real_parts(part: Any) -> Array:
     """An array or a number as real numbers; of complex ones the real and the imaginary parts along one axis more."""
-    array = np.asarray(part)
-    return np.stack([array.real, array.imag], -1) if array.dtype.kind == "c" else np.asarray(array, dtype=np.float64)
+    if np.iscomplexobj(part):
+        return np.stack([np.real(part), np.imag(part)], -1)
+    return np.asarray(part, dtype=np.float64)
 
 
 def shape_of(part: Any) -> tuple[int, ...]:
-    """The shape of that."""
-    return ComplexShape((*np.shape(part), 2)) if is_complex(part) else np.shape(part)
+    """The shape of an array or a number as real numbers."""
+    return ComplexShape((*np.shape(part), 2)) if np.iscomplexobj(part) else np.shape(part)
 
 
 def numbers(value: Any, depth: int = 0) -> Iterator[Any]:
@@ -351,7 +347,7 @@ def with_numbers(value: Any, others: Iterator[Any], depth: int = 0) -> Any:
 
 def shifted(part: Any, by: Array) -> Any:
     """An array or a number with something added; a mask or an integer becomes a float where that is not zero."""
-    if is_complex(part):
+    if np.iscomplexobj(part):
         real, imaginary = np.moveaxis(by.reshape(shape_of(part)), -1, 0)
         moved = np.asarray(part) + (real + 1j * imaginary)
         return moved.astype(part.dtype) if isinstance(part, np.ndarray) else complex(moved)
@@ -408,6 +404,11 @@ class Made:
         return sum(value.size for value in self.values)
 
     @property
+    def is_complex(self) -> bool:
+        """Whether some of them are parts of complex numbers."""
+        return any(isinstance(shape, ComplexShape) for shapes in self.shapes for shape in shapes)
+
+    @property
     def is_finite(self) -> bool:
         """Whether all of them are finite numbers."""
         return all(bool(np.isfinite(value).all()) for value in self.values)
@@ -422,6 +423,12 @@ class Made:
         """The largest of them."""
         largest = max((float(np.abs(value).max(initial=0.0)) for value in self.values), default=0.0)
         return largest if np.isfinite(largest) else 0.0
+
+
+def real_shapes(every: Iterable[Made]) -> set[tuple[int, ...]]:
+    """The shapes of all arrays of real numbers that statements made."""
+    shapes = (shape for made in every for run in made.shapes for shape in run)
+    return {shape for shape in shapes if not isinstance(shape, ComplexShape)}
 
 
 class Shift:
@@ -502,7 +509,7 @@ def conformed(value: Any, shapes: Sequence[tuple[int, ...]]) -> Array | None:
     for part, shape in zip(parts, shapes, strict=True):
         if isinstance(shape, ComplexShape):
             part = np.asarray(part, dtype=np.complex128)
-        elif is_complex(part):
+        elif np.iscomplexobj(part):
             return None
         array = real_parts(part)
         try:  # most have the shape, and broadcasting takes ten times as long

@@ -32,7 +32,7 @@ from einbackprop.diagnosis.blocks import (
 )
 from einbackprop.diagnosis.crashes import innermost_first
 from einbackprop.diagnosis.evaluation import meant, tail
-from einbackprop.diagnosis.experiments import CLOSE, ComplexShape
+from einbackprop.diagnosis.experiments import CLOSE
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.localization import Localization
 from einbackprop.diagnosis.suspects import Suspect
@@ -218,7 +218,8 @@ def lacking(target: ast.expr, suspect: Suspect) -> Iterator[tuple[ast.expr, tupl
     should be."""
     whole, shapes = suspect.made.whole, suspect.made.shapes[0]
     if len(shapes) == 1:
-        yield from [(target, shapes[0])] if not isinstance(shapes[0], ComplexShape) else []
+        if not suspect.made.is_complex:
+            yield target, shapes[0]
     elif type(whole) is dict and suspect.shift is not None and len(whole) == len(shapes):
         ends = np.cumsum([prod(shape) for shape in shapes])
         off = np.split(suspect.shift, ends[:-1])

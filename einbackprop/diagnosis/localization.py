@@ -20,7 +20,6 @@ from einbackprop.diagnosis.blocks import compared_in, targets_of
 from einbackprop.diagnosis.experiments import (
     Array,
     Both,
-    ComplexShape,
     Experiment,
     Gradients,
     Made,
@@ -28,6 +27,7 @@ from einbackprop.diagnosis.experiments import (
     Shift,
     flat,
     numbers,
+    real_shapes,
     stacked,
 )
 from einbackprop.diagnosis.hooks import Site
@@ -257,19 +257,18 @@ class Localization:
             return suspect
         found = next((s for s in self._grown(suspect) if s.shift is not None), None)
         into, own = suspect.made.into, suspect.made.shapes[0]
-        if isinstance(own[0] if own else (), ComplexShape):
-            return suspect
-        if found is None and into is not None and len(own) == 1 and own[0] != into and stretches(own[0], into):
+        is_one = len(own) == 1 and not suspect.made.is_complex
+        if found is None and into is not None and is_one and own[0] != into and stretches(own[0], into):
             return replace(suspect, jacobian=None, grown=into)  # a value with all entries of that may do
         return found or suspect
 
     def _grown(self, suspect: Suspect) -> Iterator[Suspect]:
         """A statement whose value should have had another shape: one to which it can be broadcast."""
         made = suspect.made
-        if len(made.shapes[0]) != 1 or len(set(made.shapes)) != 1 or isinstance(made.shapes[0][0], ComplexShape):
+        if len(made.shapes[0]) != 1 or len(set(made.shapes)) != 1 or made.is_complex:
             return
         own = made.shapes[0][0]
-        for shape in sorted({s for other in self.made for shapes in other.shapes for s in shapes}, key=np.prod):
+        for shape in sorted(real_shapes(self.made), key=np.prod):
             if shape != own and stretches(own, shape) and (np.prod(shape) <= GROWN or shape == made.into):
                 values = [np.broadcast_to(value.reshape(own), shape).ravel() for value in made.values]
                 larger = replace(made, values=values, shapes=[(shape,)] * len(values))

@@ -21,7 +21,7 @@ from einbackprop.core.source import root_of
 from einbackprop.diagnosis.analogy import analogous
 from einbackprop.diagnosis.blocks import targets_of
 from einbackprop.diagnosis.evaluation import tail
-from einbackprop.diagnosis.experiments import Both, ComplexShape, EndlessError, Shift, limited
+from einbackprop.diagnosis.experiments import Both, EndlessError, Shift, limited, real_shapes
 from einbackprop.diagnosis.holes import Hole, carries, earlier, holes, places, to_next, updates, updates_of_row
 from einbackprop.diagnosis.hooks import Site
 from einbackprop.diagnosis.likelihood import Repair
@@ -262,8 +262,7 @@ def localization_of(search: Round, hole: Hole) -> Localization | None:
     if site is None:
         return None
     every = (*search.localization.made, *search.localization.in_loss.values())
-    shapes = (shape for each in every for run in each.shapes for shape in run)
-    made = {shape for shape in shapes if not isinstance(shape, ComplexShape)}
+    made = real_shapes(every)
     made |= {np.shape(held) for held in hole.frame.f_locals.values() if is_array(held)} if hole.frame else set()
     made |= {shape for one in made if len(one) > 2 for shape in ((one[0], prod(one[1:])), (prod(one[:-1]), one[-1]))}
     own = [search.experiment.shapes[name] for name in sorted(search.wrong)]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from einbackprop.core.records import dataclass
-from einbackprop.diagnosis.experiments import Array, ComplexShape, Made
+from einbackprop.diagnosis.experiments import Array, Made
 from einbackprop.diagnosis.hooks import Site
 
 LINEAR, CURVED = 1e-8, 3e-2
@@ -96,16 +96,14 @@ def value_of(suspect: Suspect) -> Array | None:
 
 def array_of(made: Made) -> Array | None:
     """The array that a statement made, if it made just one, of real numbers."""
-    if len(made.values) != 1 or len(made.shapes[0]) != 1 or isinstance(made.shapes[0][0], ComplexShape):
-        return None
-    return made.values[0].reshape(made.shapes[0][0])
+    is_one = len(made.values) == 1 == len(made.shapes[0]) and not made.is_complex
+    return made.values[0].reshape(made.shapes[0][0]) if is_one else None
 
 
 def arrays_of(made: Made) -> list[Array]:
     """The arrays that a statement made in its runs, in which it made just one, of real numbers."""
     runs = zip(made.values, made.shapes, strict=True)
-    alone = ((value, shapes[0]) for value, shapes in runs if len(shapes) == 1)
-    return [value.reshape(shape) for value, shape in alone if not isinstance(shape, ComplexShape)]
+    return [value.reshape(shapes[0]) for value, shapes in runs if len(shapes) == 1 and not made.is_complex]
 
 
 def needed_of(suspect: Suspect) -> Array | None:

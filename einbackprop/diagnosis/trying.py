@@ -30,7 +30,6 @@ from einbackprop.diagnosis.experiments import (
     conformed,
     copied,
     flat,
-    is_complex,
     is_number,
     limited,
     numbers,
@@ -437,7 +436,7 @@ def as_in_lines_alike(site: Site, names: Mapping[str, Any], hand: Hand) -> tuple
 
 def is_beside(made: Any, shapes: Sequence[tuple[int, ...]]) -> bool:
     """Whether a value is an array of another shape, which broadcasts with the shape that there is."""
-    if len(shapes) != 1 or not is_number(made) or is_complex(made) or isinstance(shapes[0], ComplexShape):
+    if len(shapes) != 1 or not is_number(made) or np.iscomplexobj(made) or isinstance(shapes[0], ComplexShape):
         return False
     try:
         np.broadcast_shapes(np.shape(made), shapes[0])
